@@ -1,0 +1,135 @@
+"""A file: what an uploader says of it, what attr.json keeps, and what every client sees."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+
+from artstore_core.retention import MAX_TTL_DAYS, MIN_TTL_DAYS, RetentionPolicy
+
+MAX_METADATA_BYTES: Final = 16 * 1024
+MAX_FILENAME_BYTES: Final = 1024
+
+
+class FileStatus(StrEnum):
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    DAMAGED = "damaged"
+    DELETED = "deleted"
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return moment.astimezone(UTC)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+"""An instant in UTC; in JSON as RFC 3339 with `Z`."""
+
+
+def _printable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain NUL")
+    return text
+
+
+def _filename(name: str) -> str:
+    """A name as people gave it, normalised to NFC. It is shown and searched, never used for a path."""
+    name = unicodedata.normalize("NFC", name)
+    if not name.strip():
+        raise ValueError("must not be empty")
+    if len(name.encode()) > MAX_FILENAME_BYTES:
+        raise ValueError(f"must be at most {MAX_FILENAME_BYTES} bytes in UTF-8")
+    if any(unicodedata.category(char) == "Cc" for char in name):
+        raise ValueError("must not contain control characters")
+    return name
+
+
+def _metadata(value: dict[str, Any]) -> dict[str, Any]:
+    """Any JSON object that PostgreSQL's jsonb can hold: no NUL, no lone surrogates, no NaN."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(text.encode()) > MAX_METADATA_BYTES:
+        raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes of JSON")
+    if "\\u0000" in text:
+        raise ValueError("must not contain NUL")
+    return value
+
+
+def _tags(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
+Filename = Annotated[str, AfterValidator(_filename)]
+Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_printable)]
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_printable)]
+Tags = Annotated[list[Tag], Field(max_length=100), AfterValidator(_tags)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
+Checksum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 in lower-case hex."""
+TtlDays = Annotated[int, Field(ge=MIN_TTL_DAYS, le=MAX_TTL_DAYS)]
+
+
+class NewFile(BaseModel):
+    """What is known of a file before its bytes are stored; the ingester vouches for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    original_filename: Filename
+    content_type: Annotated[str, StringConstraints(min_length=3, max_length=255, pattern=r"^[^\s/]+/[^\s/]+(;.*)?$")]
+    uploaded_by: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    description: Description | None = None
+    tags: Tags = []
+    metadata: Metadata = {}
+    retention_policy: RetentionPolicy = RetentionPolicy.PERMANENT
+    ttl_days: TtlDays | None = None
+
+
+class File(BaseModel):
+    """A file as every client sees it (api.md)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file_id: UUID
+    original_filename: str
+    content_type: str
+    size: Annotated[int, Field(ge=0)]
+    checksum: Checksum
+    uploaded_by: str
+    uploaded_at: Moment
+    description: str | None = None
+    tags: list[str] = []
+    metadata: dict[str, Any] = {}
+    status: FileStatus = FileStatus.ACTIVE
+    retention_policy: RetentionPolicy
+    ttl_days: int | None = None
+    expires_at: Moment | None = None
+    revision: Annotated[int, Field(ge=1)] = 1
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class Attributes(File):
+    """The content of `<id>.attr.json`: the only truth about a file (requirement S5).
+
+    `schema_version` rises when a reader of the old form would misread the new one; fields that a reader does not know
+    are kept, so an element that was rolled back loses nothing.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    schema_version: Literal[1] = 1
+
+    def public(self) -> File:
+        return File.model_validate({name: getattr(self, name) for name in File.model_fields})
