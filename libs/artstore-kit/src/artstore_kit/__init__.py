@@ -1,0 +1,1 @@
+"""What every ArtStore service is made of."""

@@ -1,0 +1,94 @@
+"""The app factory: the same outside on every service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import APIRouter, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from artstore_kit.errors import install_error_handlers
+from artstore_kit.health import Check, Health
+from artstore_kit.metrics import HttpMetrics, new_registry
+from artstore_kit.middleware import BodyLimit, RequestMiddleware
+from artstore_kit.openapi import contract, operation_id
+from artstore_kit.tracing import Tracing
+
+MAX_JSON_BODY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ServiceInfo:
+    """`name` is the service's own (`admin-service`), as logs, metrics and health show it."""
+
+    name: str
+    version: str
+    title: str
+    description: str = ""
+
+
+def _no_byte_routes(_path: str) -> bool:
+    return False
+
+
+def create_app(
+    service: ServiceInfo,
+    *,
+    routers: Sequence[APIRouter],
+    checks: Sequence[Check] = (),
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+    tracing: Tracing | None = None,
+    registry: CollectorRegistry | None = None,
+    is_byte_route: Callable[[str], bool] = _no_byte_routes,
+) -> FastAPI:
+    """An app with the agreed errors, health, metrics, ids and body limit around `routers`.
+
+    `is_byte_route` names the paths that stream bodies and check their size themselves. `app.state.health` is the
+    Health, for the server to set `draining`.
+    """
+    registry = registry or new_registry()
+    health = Health(service.name, service.version, checks)
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        if lifespan is None:
+            yield
+        else:
+            async with lifespan():
+                yield
+        if tracing is not None:
+            tracing.close()
+
+    app = FastAPI(
+        title=service.title,
+        version=service.version,
+        description=service.description,
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+        redirect_slashes=False,
+    )
+    app.state.health = health
+    install_error_handlers(app)
+    app.add_middleware(BodyLimit, limit=MAX_JSON_BODY_BYTES, is_byte_route=is_byte_route)
+    app.add_middleware(RequestMiddleware, metrics=HttpMetrics(registry))
+    if tracing is not None:
+        app.add_middleware(tracing.wrap)
+    for router in (*routers, health.router(), _metrics_router(registry)):
+        app.include_router(router)
+    app.openapi = lambda: contract(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    return app
+
+
+def _metrics_router(registry: CollectorRegistry) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Prometheus metrics."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

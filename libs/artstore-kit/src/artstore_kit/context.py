@@ -1,0 +1,30 @@
+"""The request under way: its id, for logs, errors and calls to other services."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from contextvars import ContextVar
+
+from opentelemetry import trace
+
+REQUEST_ID_HEADER = "x-request-id"
+_request_id: ContextVar[str | None] = ContextVar("artstore_request_id", default=None)
+_ACCEPTABLE = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
+
+
+def current_request_id() -> str | None:
+    return _request_id.get()
+
+
+def begin_request(offered: str | None) -> str:
+    """Keeps the caller's id when it is harmless in a log line and a header, otherwise makes one."""
+    request_id = offered if offered and _ACCEPTABLE.match(offered) else str(uuid.uuid4())
+    _request_id.set(request_id)
+    return request_id
+
+
+def current_trace_id() -> str | None:
+    """32 hex digits (W3C Trace Context §3.2.2.3), or None outside a trace."""
+    context = trace.get_current_span().get_span_context()
+    return format(context.trace_id, "032x") if context.is_valid else None

@@ -1,0 +1,90 @@
+"""What surrounds every request: ids, the access log, metrics, the body limit, and the last line for errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from artstore_core.errors import InternalError
+from fastapi import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from artstore_kit.context import REQUEST_ID_HEADER, begin_request
+from artstore_kit.errors import error_response
+from artstore_kit.logs import get_logger
+from artstore_kit.metrics import HttpMetrics
+
+_log = get_logger("artstore.http")
+_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+CLIENT_CLOSED_REQUEST = 499
+"""Not an HTTP status: what logs and metrics call a request whose client went away (nginx's word)."""
+
+
+class RequestMiddleware:
+    """Outermost of the app's own layers, so that no answer leaves without an id, a metric and the error form."""
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id = begin_request(Headers(scope=scope).get(REQUEST_ID_HEADER))
+        started = time.perf_counter()
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        self._metrics.begin()
+        try:
+            await self._app(scope, receive, send_marked)
+        except ClientDisconnect:
+            status = CLIENT_CLOSED_REQUEST
+        except Exception:
+            _log.exception("request failed", method=scope["method"], path=scope["path"])
+            if status:
+                # The answer has begun: only a broken connection tells the client that it is not whole.
+                raise
+            await error_response(InternalError("Something went wrong here"))(scope, receive, send_marked)
+        finally:
+            self._finish(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
+        return None
+
+    def _finish(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        self._metrics.end(scope["method"], route, status, seconds)
+        if scope["path"] not in _QUIET:
+            # The path without its query: a query may carry a ticket.
+            _log.info("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 1))
+
+
+class BodyLimit:
+    """Refuses bodies over `limit` bytes on all paths but those that `is_byte_route` names, which check their own."""
+
+    def __init__(self, app: ASGIApp, limit: int, is_byte_route: Callable[[str], bool]) -> None:
+        self._app, self._limit, self._is_byte_route = app, limit, is_byte_route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._is_byte_route(scope["path"]):
+            return await self._app(scope, receive, send)
+        received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                # FastAPI passes its own HTTPException through while it reads a body, and no other.
+                raise HTTPException(413)
+            return message
+
+        return await self._app(scope, receive_counted, send)

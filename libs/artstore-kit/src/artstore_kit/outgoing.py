@@ -1,0 +1,41 @@
+"""Clients for calls to other services: bounded in time, connections and retries (requirement A11)."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import httpx
+
+from artstore_kit.tracing import Tracing
+
+CONNECT_SECONDS = 3.0
+IDLE_SECONDS = 30.0
+"""Between two pieces of a stream, not for the whole of it."""
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+
+
+def outgoing_client(
+    tracing: Tracing,
+    *,
+    ca_file: Path | None = None,
+    base_url: str = "",
+    auth: httpx.Auth | None = None,
+    max_connections: int = 100,
+    timeout: httpx.Timeout | None = None,
+) -> httpx.AsyncClient:
+    """An httpx client that hands on request and trace ids. It follows no redirects and reads no proxy settings."""
+    client = httpx.AsyncClient(
+        base_url=base_url,
+        auth=auth,
+        verify=tls_context(ca_file),
+        timeout=timeout or httpx.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+        follow_redirects=False,
+        trust_env=False,
+    )
+    tracing.instrument(client)
+    return client
