@@ -1,0 +1,1 @@
+"""Verifying access tokens, and getting one's own."""

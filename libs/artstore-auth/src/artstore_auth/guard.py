@@ -1,0 +1,45 @@
+"""The door of a route: `Depends(guard.require(Scope.FILES_READ))` gives the Principal or refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Annotated
+
+from artstore_core.scopes import Principal, Scope
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from artstore_auth.challenge import insufficient_scope, invalid_token, missing_token
+from artstore_auth.verify import TokenVerifier
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="accessToken")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+RequirePrincipal = Callable[..., Awaitable[Principal]]
+
+
+class Guard:
+    """Makes dependencies that let a token of the right scope, and on wish of certain audiences only, through."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    def require(self, scope: Scope, *, audiences: Collection[str] | None = None) -> RequirePrincipal:
+        """`audiences` narrows what the verifier accepts; None accepts all of those."""
+
+        async def principal(credentials: Credentials) -> Principal:
+            found = await self.authenticate(credentials)
+            self.check(found, scope, audiences)
+            return found
+
+        return principal
+
+    async def authenticate(self, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+        if credentials is None:
+            raise missing_token()
+        return await self._verifier.verify(credentials.credentials)
+
+    def check(self, principal: Principal, scope: Scope, audiences: Collection[str] | None = None) -> None:
+        if audiences is not None and principal.audience not in audiences:
+            raise invalid_token("wrong audience")
+        if scope.value not in principal.scopes:
+            raise insufficient_scope(scope.value)

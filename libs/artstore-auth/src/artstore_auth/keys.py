@@ -1,0 +1,146 @@
+"""Public signing keys: fetched from JWKS (RFC 7517), kept in memory and on disk (requirement I9)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+FRESH_SECONDS = 300.0
+REFETCH_SECONDS = 5.0
+"""At most one fetch in this time: unknown key ids in forged tokens must not become a flood towards admin."""
+
+FETCH_SECONDS = 5.0
+
+
+class KeySource(Protocol):
+    """Where a verifier gets keys from."""
+
+    async def find(self, kid: str) -> RSAKey | None:
+        """The key of this id, None when there is none. Raises NoKeys when no key could be had at all."""
+        ...
+
+
+class NoKeys(Exception):
+    """No key was ever seen, and admin cannot be asked now."""
+
+
+def parse_jwks(document: Mapping[str, Any]) -> dict[str, RSAKey]:
+    """The RSA signing keys of a JWK set by id; others are passed over (RFC 7517 §5). Raises ValueError."""
+    keys: dict[str, RSAKey] = {}
+    try:
+        for entry in document["keys"]:
+            if entry.get("kty") == "RSA" and entry.get("use", "sig") == "sig" and "kid" in entry:
+                keys[entry["kid"]] = RSAKey.import_key(entry)
+    except (KeyError, TypeError, AttributeError, JoseError) as error:
+        raise ValueError("not a JWK set") from error
+    return keys
+
+
+class RemoteKeys:
+    """Keys of one JWKS URL.
+
+    Stale keys keep working while the URL cannot be reached: admin being down must stop nobody. A key that admin
+    withdrew is dropped at the next fetch that succeeds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        client: httpx.AsyncClient,
+        *,
+        cache_file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url, self._client, self._cache_file, self._clock = url, client, cache_file, clock
+        self._keys: dict[str, RSAKey] = {}
+        self._fetched_at: float | None = None
+        self._tried_at: float | None = None
+        self._lock = asyncio.Lock()
+        self._loaded = False
+        self._background: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str) -> RSAKey | None:
+        if not self._loaded:
+            await self._load_once()
+        key = self._keys.get(kid)
+        if key is None:
+            await self._refresh()
+        elif self._age(self._fetched_at) >= FRESH_SECONDS and self._may_try():
+            # Nobody waits for this one: a key that is merely stale still works while admin hangs.
+            self._background = asyncio.create_task(self._refresh())
+        if not self._keys:
+            raise NoKeys
+        return self._keys.get(kid)
+
+    async def probe(self) -> None:
+        """For readiness: raises when the keys cannot be fetched now, whatever is cached."""
+        await self._fetch()
+
+    async def _refresh(self) -> None:
+        async with self._lock:
+            if not self._may_try():
+                return
+            with contextlib.suppress(httpx.HTTPError, ValueError, TimeoutError):
+                await self._fetch()  # what is cached goes on serving; readiness tells of a failure
+
+    async def _load_once(self) -> None:
+        async with self._lock:
+            if not self._loaded:
+                self._keys = await asyncio.to_thread(self._load)
+                self._loaded = True
+
+    def _may_try(self) -> bool:
+        return self._age(self._tried_at) >= REFETCH_SECONDS
+
+    async def _fetch(self) -> None:
+        self._tried_at = self._clock()
+        async with asyncio.timeout(FETCH_SECONDS):
+            response = await self._client.get(self._url, headers={"Accept": "application/json"})
+        response.raise_for_status()
+        keys = parse_jwks(response.json())
+        if not keys:
+            raise ValueError("an empty JWK set")
+        changed = keys.keys() != self._keys.keys()
+        self._keys, self._fetched_at, self._loaded = keys, self._clock(), True
+        if changed and self._cache_file is not None:
+            await asyncio.to_thread(self._save, response.content)
+
+    def _age(self, moment: float | None) -> float:
+        return float("inf") if moment is None else self._clock() - moment
+
+    def _load(self) -> dict[str, RSAKey]:
+        if self._cache_file is None:
+            return {}
+        try:
+            return parse_jwks(json.loads(self._cache_file.read_bytes()))
+        except (OSError, ValueError):
+            return {}  # a missing or torn cache is no cache
+
+    def _save(self, content: bytes) -> None:
+        assert self._cache_file is not None
+        self._cache_file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self._cache_file.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).replace(self._cache_file)
+
+
+class StaticKeys:
+    """Keys given once: admin's own, and tests'."""
+
+    def __init__(self, keys: Mapping[str, RSAKey]) -> None:
+        self._keys = keys
+
+    async def find(self, kid: str) -> RSAKey | None:
+        return self._keys.get(kid)

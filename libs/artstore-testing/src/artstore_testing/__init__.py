@@ -1,0 +1,1 @@
+"""Fixtures on real parts for ArtStore's tests."""

@@ -1,0 +1,33 @@
+"""pytest fixtures: `postgres`, `database`, `issuer`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from artstore_testing.postgres import Database, PostgresServer, running_postgres
+from artstore_testing.tokens import TokenIssuer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL 18 of this test worker's own."""
+    # Not pytest's own tmp directory: that one is closed to the user that PostgreSQL runs as under root.
+    with TemporaryDirectory(prefix="artstore-pg-") as directory, running_postgres(Path(directory) / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[Database]:
+    """An empty database with the extensions that ArtStore needs."""
+    with postgres.database() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def issuer() -> TokenIssuer:
+    """Signs tokens that verifiers with `issuer.keys` (or its `jwks()`) accept."""
+    return TokenIssuer()
