@@ -1,0 +1,1 @@
+"""PostgreSQL: the tables that admin owns, one file of statements for each noun."""

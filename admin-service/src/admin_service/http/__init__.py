@@ -1,0 +1,1 @@
+"""The edge: what arrives over HTTP, in and out of the meaning."""

@@ -1,0 +1,1 @@
+"""Who may do what: service accounts, their secrets and tokens, the keys that sign."""

@@ -1,0 +1,1 @@
+"""Where every file is: the storage elements, and the registry that can always be rebuilt from them."""

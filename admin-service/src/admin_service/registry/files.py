@@ -1,0 +1,60 @@
+"""The registry of files: a secondary index over what the elements' attr.json say (requirement R2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Annotated, Protocol
+from uuid import UUID
+
+from artstore_core.errors import Conflict, NotFound, ValidationFailed
+from artstore_core.files import File, FileStatus
+from pydantic import Field
+
+
+class RegisteredFile(File):
+    """A file and where it is."""
+
+    storage_element_id: Annotated[str, Field(min_length=1, max_length=63)]
+
+
+class Put(Enum):
+    ADDED = auto()
+    UPDATED = auto()
+    ELSEWHERE = auto()
+    NO_ELEMENT = auto()
+
+
+class FileRows(Protocol):
+    async def put(self, file: RegisteredFile) -> Put:
+        """Adds the file, or updates the row when this revision is not older.
+
+        A row that is bound to another element is left as it is.
+        """
+        ...
+
+    async def get(self, file_id: UUID) -> RegisteredFile | None: ...
+
+    async def page(
+        self, *, storage_element_id: str | None, status: FileStatus | None, limit: int, offset: int
+    ) -> tuple[Sequence[RegisteredFile], int]: ...
+
+
+async def register(rows: FileRows, file: RegisteredFile) -> bool:
+    """True when the file is new here. Registering the same file again changes nothing."""
+    match await rows.put(file):
+        case Put.ELSEWHERE:
+            raise Conflict("This file is registered on another storage element")
+        case Put.NO_ELEMENT:
+            raise ValidationFailed(
+                "There is no such storage element", details={"storage_element_id": "is not registered"}
+            )
+        case outcome:
+            return outcome is Put.ADDED
+
+
+async def get_file(rows: FileRows, file_id: UUID) -> RegisteredFile:
+    file = await rows.get(file_id)
+    if file is None:
+        raise NotFound("There is no such file")
+    return file
