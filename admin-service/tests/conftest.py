@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -29,17 +30,31 @@ def settings(migrated: Database) -> Settings:
     )
 
 
-@pytest.fixture
-def migrated(postgres: PostgresServer, database: Database) -> Database:
-    upgrade(database.url())
-    postgres.allow_login("artstore_admin", "artstore_query", "artstore_render")
-    return database
+@pytest.fixture(scope="session")
+def first_start(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database after `migrate` and `bootstrap`, for tests to copy."""
+    with postgres.database() as database:
+        upgrade(database.url())
+        postgres.allow_login("artstore_admin", "artstore_query", "artstore_render")
+        asyncio.run(_first_start(database, tmp_path_factory.mktemp("bootstrap")))
+        yield database
+
+
+async def _first_start(database: Database, directory: Path) -> None:
+    store = Store(make_engine(database.url("artstore_admin")))
+    await run_bootstrap(store, GIVEN, directory)
+    await store.close()
 
 
 @pytest.fixture
-async def admin(settings: Settings, tmp_path: Path) -> AsyncIterator[Admin]:
+def migrated(postgres: PostgresServer, first_start: Database) -> Iterator[Database]:
+    with postgres.database(first_start) as database:
+        yield database
+
+
+@pytest.fixture
+async def admin(settings: Settings) -> AsyncIterator[Admin]:
     store = Store(make_engine(settings.database_url.get_secret_value()))
-    await run_bootstrap(store, GIVEN, tmp_path)
     app = build(settings)
     async with (
         LifespanManager(app) as manager,

@@ -14,6 +14,7 @@ import asyncpg
 
 EXTENSIONS = ("pg_trgm", "unaccent", "btree_gin")
 OWNER = "artstore_owner"
+_LOCALE = "ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C.UTF-8'"
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class PostgresServer:
         self._root = Database("postgres", socket_dir)
 
     @contextmanager
-    def database(self) -> Iterator[Database]:
+    def database(self, template: Database | None = None) -> Iterator[Database]:
+        """An empty database with the extensions, or a copy of `template` (which nobody may be connected to)."""
         database = Database(f"test_{uuid.uuid4().hex[:12]}", self._root.socket_dir)
-        self._run(
-            f'CREATE DATABASE "{database.name}" OWNER {OWNER} TEMPLATE template0'
-            " ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C.UTF-8'"
-        )
-        self._run(*(f"CREATE EXTENSION {name}" for name in EXTENSIONS), on=database)
+        if template is None:
+            self._run(f'CREATE DATABASE "{database.name}" OWNER {OWNER} TEMPLATE template0 {_LOCALE}')
+            self._run(*(f"CREATE EXTENSION {name}" for name in EXTENSIONS), on=database)
+        else:
+            self._run(f'CREATE DATABASE "{database.name}" OWNER {OWNER} TEMPLATE "{template.name}"')
         try:
             yield database
         finally:
