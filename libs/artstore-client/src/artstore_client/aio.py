@@ -1,0 +1,189 @@
+"""The client, for asyncio. `artstore_client.sync` is the same for programs without an event loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, Self, Unpack
+from uuid import UUID
+
+import anyio
+from anyio.to_thread import run_sync
+from artstore_core.files import File
+
+from artstore_client import upload
+from artstore_client.config import Config
+from artstore_client.discover import load_config
+from artstore_client.errors import IntegrityError
+from artstore_client.fetch import Fetch
+from artstore_client.landing import choose
+from artstore_client.models import (
+    Downloaded,
+    Identity,
+    SearchFilters,
+    SearchHit,
+    SearchPage,
+    StoredFile,
+    parse,
+    search_body,
+)
+from artstore_client.names import for_path
+from artstore_client.source import OnProgress, Source
+from artstore_client.transport import Call, Transport, json_body
+
+FileId = UUID | str
+Destination = str | os.PathLike[str] | BinaryIO
+
+
+class AsyncArtStore:
+    """ArtStore, seen from a program. Use it as a context manager, or call `aclose`.
+
+    Without a config the settings are looked up (`artstore_client.load_config`). All methods raise the exceptions of
+    `artstore_client.errors`; files and folders of this machine raise OSError. One client serves any number of tasks.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or load_config()
+        self._transport = Transport(self.config)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._transport.aclose()
+
+    async def whoami(self) -> Identity:
+        """Gets a token and tells whom it stands for."""
+        grant = await self._transport.tokens.current()
+        claims = grant.claims()
+        return Identity(
+            url=self.config.url,
+            subject=str(claims.get("sub", f"sa:{self.config.client_id}")),
+            client_id=self.config.client_id,
+            scopes=grant.scopes or tuple(str(claims.get("scope", "")).split()),
+            expires_in=grant.expires_in,
+        )
+
+    async def upload(
+        self,
+        source: str | os.PathLike[str] | BinaryIO,
+        *,
+        filename: str | None = None,
+        description: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        retention_policy: Literal["temporary", "permanent"] | None = None,
+        ttl_days: int | None = None,
+        idempotency_key: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> StoredFile:
+        """Stores a file and returns what the server knows of it.
+
+        `source` is a path or a binary file object, read from where it stands, in worker threads, 1 MiB at a time; it is
+        not closed. `metadata` is a JSON object, `ttl_days` (1–365) is for temporary files. With an `idempotency_key`
+        the upload is tried again when it fails on the way, and still makes one file; without, it is sent once.
+
+        Raises IntegrityError when another checksum was stored than was sent, SourceChanged when the file shrank.
+        """
+        fields = upload.form_fields(
+            description=description,
+            tags=tags,
+            metadata=metadata,
+            retention_policy=retention_policy,
+            ttl_days=ttl_days,
+        )
+        if isinstance(source, str | os.PathLike):
+            opened = await Source.from_path(Path(source))
+        else:
+            opened = await Source.from_object(source)
+        try:
+            return await upload.send(
+                self._transport,
+                opened,
+                fields,
+                filename=filename,
+                idempotency_key=idempotency_key,
+                on_progress=on_progress,
+            )
+        finally:
+            opened.close()
+
+    async def search(
+        self,
+        query: str | None = None,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+        **filters: Unpack[SearchFilters],
+    ) -> SearchPage:
+        """One page of what matches. The filters are those of `artstore_client.models.SearchFilters`."""
+        body = search_body(query, filters, limit=limit, offset=offset)
+        call = Call("POST", "/api/v1/search", headers={"Content-Type": "application/json"}, body=json_body(body))
+        return parse(SearchPage, await self._transport.json(call))
+
+    async def search_all(
+        self,
+        query: str | None = None,
+        *,
+        page_size: int = 200,
+        **filters: Unpack[SearchFilters],
+    ) -> AsyncIterator[SearchHit]:
+        """Everything that matches, page after page, one page in memory at a time.
+
+        Pages are counted by offset: files stored or deleted meanwhile may be missed or come twice.
+        """
+        offset = 0
+        while True:
+            page = await self.search(query, limit=page_size, offset=offset, **filters)
+            for hit in page.items:
+                yield hit
+            offset += len(page.items)
+            if not page.has_more or not page.items:
+                return
+
+    async def info(self, file_id: FileId) -> File:
+        """What is known of a file. Raises NotFound; ValueError when `file_id` is no UUID."""
+        return parse(File, await self._transport.json(Call("GET", _path_of(file_id))))
+
+    async def download(
+        self, file_id: FileId, destination: Destination, *, on_progress: OnProgress | None = None
+    ) -> Downloaded:
+        """Fetches a file and checks it against its SHA-256.
+
+        `destination` is a file's path (replaced if it exists), a folder (the stored name is used, made safe; nothing is
+        replaced, a number is added) or a binary file object. On disk the file appears whole and flushed under its name,
+        or not at all; a file object has already been given the bytes when IntegrityError is raised.
+        """
+        fetch = Fetch(self._transport, f"{_path_of(file_id)}/download", on_progress)
+        landing = await run_sync(choose, destination)
+        try:
+            await run_sync(landing.open)
+            async with aclosing(fetch.pieces()) as pieces:
+                async for piece in pieces:
+                    await run_sync(landing.write, piece)
+            checksum = await run_sync(landing.sha256)
+            if checksum != fetch.checksum:
+                raise IntegrityError(f"{file_id}: the bytes that came do not have the checksum {fetch.checksum}")
+            path = await run_sync(landing.keep, for_path(fetch.offered_name or "", str(file_id)))
+        except BaseException:
+            with anyio.CancelScope(shield=True):  # a cancelled download cleans up, too
+                await run_sync(landing.discard)
+            raise
+        return Downloaded(file_id=str(file_id), path=path, size=fetch.received, checksum=checksum)
+
+
+def _path_of(file_id: FileId) -> str:
+    # A UUID or nothing: an id is part of a URL, where `../auth/me` would be another request.
+    return f"/api/v1/files/{UUID(str(file_id))}"

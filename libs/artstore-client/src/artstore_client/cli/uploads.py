@@ -1,0 +1,99 @@
+"""`artstore upload`: files and folders, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+from anyio.to_thread import run_sync
+
+from artstore_client.aio import AsyncArtStore
+from artstore_client.cli.options import OutputOption, Retention, chosen, parse_metadata
+from artstore_client.cli.output import Results, say
+from artstore_client.cli.progress import Bars
+from artstore_client.cli.run import Failures, execute
+from artstore_client.cli.walk import Found, find
+from artstore_client.errors import ArtStoreClientError
+
+
+def upload(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, and folders with all in them.")],
+    description: Annotated[str | None, typer.Option(help="What it is.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
+    metadata: Annotated[list[str] | None, typer.Option(help="KEY=VALUE or a JSON object; may be repeated.")] = None,
+    retention: Annotated[Retention | None, typer.Option(help="Default: permanent.")] = None,
+    ttl_days: Annotated[int | None, typer.Option(help="Days that a temporary file lives (1-365).")] = None,
+    parallel: Annotated[int, typer.Option(min=1, max=64, help="Uploads at a time.")] = 4,
+    output: OutputOption = None,
+) -> None:
+    """Store files. Prints an id and a path for each (text), or one array of files with their `path` (json)."""
+    options: dict[str, Any] = {
+        "description": description,
+        "tags": tag or [],
+        "metadata": parse_metadata(metadata or []),
+        "retention_policy": retention,
+        "ttl_days": ttl_days,
+    }
+    form = chosen(context, output)
+
+    async def work(store: AsyncArtStore) -> None:
+        await store.whoami()  # an account that is refused is said once, not once a file
+        with Results(form) as results, Bars() as bars:
+            batch = Batch(store, find(paths), options, results, bars)
+            async with anyio.create_task_group() as group:
+                for _ in range(parallel):
+                    group.start_soon(batch.work)
+        if not batch.seen:
+            say("nothing to upload: no file was found")
+        batch.failures.settle()
+
+    execute(work)
+
+
+@dataclass
+class Batch:
+    """Files taken one by one by as many workers as are wanted; no queue, so nothing waits in memory."""
+
+    store: AsyncArtStore
+    found: Iterator[Found]
+    options: dict[str, Any]
+    results: Results
+    bars: Bars
+    seen: int = 0
+
+    def __post_init__(self) -> None:
+        self.failures = Failures()
+        self._next = anyio.Lock()
+        self._print = anyio.Lock()
+
+    async def work(self) -> None:
+        while True:
+            async with self._next:  # a generator runs for one caller at a time
+                item = await run_sync(next, self.found, None)
+            if item is None:
+                return
+            self.seen += 1
+            if item.problem:
+                self.failures.add(item.path, item.problem)
+            else:
+                await self._upload(item.path)
+
+    async def _upload(self, path: Path) -> None:
+        task, on_progress = self.bars.begin(str(path))
+        try:
+            stored = await self.store.upload(path, **self.options, on_progress=on_progress)
+        except (ArtStoreClientError, OSError) as error:
+            self.failures.add(path, error)
+            return
+        finally:
+            self.bars.end(task)
+        if not stored.registered:
+            say(f"{path}: stored as {stored.file_id}; it can be found once the registry has caught up")
+        item = {"path": str(path), **stored.model_dump(mode="json")}
+        async with self._print:  # in a thread: a reader that pauses must not stall the other transfers
+            await run_sync(self.results.add, item, stored.file_id, path)

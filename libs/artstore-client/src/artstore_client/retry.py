@@ -1,0 +1,49 @@
+"""When to try again, and after how long. Everything here is bounded."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from artstore_client.errors import ApiError, ArtStoreClientError, ConnectionFailed
+
+_TRANSIENT = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """`attempts` counts the first one too. Pauses double from `base_seconds` to `cap_seconds`, with jitter.
+
+    A server that asks for more than `longest_wait_seconds` (`Retry-After`) is not asked again: coming back sooner than
+    it said would be rude, and waiting longer is the caller's decision.
+    """
+
+    attempts: int = 4
+    base_seconds: float = 0.25
+    cap_seconds: float = 10.0
+    longest_wait_seconds: float = 60.0
+
+    def back_off(self, failures: int) -> float:
+        """Seconds to wait after that many failures in a row (1, 2, …): a random half of the doubled pause off."""
+        pause = min(self.cap_seconds, self.base_seconds * 2.0 ** (failures - 1))
+        return pause * random.uniform(0.5, 1.0)
+
+    def pause_after(self, error: ArtStoreClientError, failures: int) -> float | None:
+        """Seconds until the next attempt of an idempotent call; None when there should be none."""
+        if failures >= self.attempts:
+            return None
+        if isinstance(error, ConnectionFailed):
+            return self.back_off(failures)
+        if not isinstance(error, ApiError) or not _passing(error):
+            return None
+        if error.retry_after is None:
+            return self.back_off(failures)
+        if error.retry_after > self.longest_wait_seconds:
+            return None
+        # Never sooner than told; the jitter comes on top, so that all who were told the same do not return at once.
+        return error.retry_after + random.uniform(0, self.base_seconds)
+
+
+def _passing(error: ApiError) -> bool:
+    """409 with Retry-After is an idempotency key whose first request is still in flight (api.md)."""
+    return error.status in _TRANSIENT or (error.status == 409 and error.retry_after is not None)

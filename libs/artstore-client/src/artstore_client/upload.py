@@ -1,0 +1,93 @@
+"""One upload: fields and a file in, what the server stored out."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterable, Mapping, Sequence
+from typing import Any
+
+from artstore_client.errors import IntegrityError
+from artstore_client.models import StoredFile, listed, parse
+from artstore_client.multipart import Field, MultipartForm
+from artstore_client.source import OnProgress, Source
+from artstore_client.transport import Call, Transport
+
+UPLOAD_PATH = "/api/v1/files/upload"
+
+
+def form_fields(
+    *,
+    description: str | None,
+    tags: Sequence[str],
+    metadata: Mapping[str, Any] | None,
+    retention_policy: str | None,
+    ttl_days: int | None,
+) -> list[Field]:
+    """The form's fields, those that choose the storage element first. What is not given is not sent."""
+    fields: list[Field] = []
+    if retention_policy is not None:
+        fields.append(("retention_policy", retention_policy))
+    if ttl_days is not None:
+        fields.append(("ttl_days", str(ttl_days)))
+    if description is not None:
+        fields.append(("description", description))
+    if tags:
+        # One JSON array and not repeated fields, among which a tag such as `[draft]` would be taken for an array.
+        fields.append(("tags", json.dumps(listed("tags", tags), ensure_ascii=False)))
+    if metadata is not None:
+        fields.append(("metadata", json.dumps(dict(metadata), ensure_ascii=False)))
+    return fields
+
+
+async def send(
+    transport: Transport,
+    source: Source,
+    fields: Sequence[Field],
+    *,
+    filename: str | None,
+    idempotency_key: str | None,
+    on_progress: OnProgress | None,
+) -> StoredFile:
+    """Sends the file and checks what the server says it stored.
+
+    Repeated only under an idempotency key (G7): without one, a lost answer may belong to a stored file, and a second
+    attempt would store it twice.
+    """
+    form = MultipartForm(fields, filename=filename or source.name or "unnamed", file_headers=_part_headers(source))
+
+    def body() -> AsyncIterable[bytes]:
+        return form.body(source.pieces(on_progress))
+
+    headers = {"Content-Type": form.content_type}
+    if source.size is not None:
+        headers["Content-Length"] = str(form.length(source.size))
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = checked_key(idempotency_key)
+    call = Call(
+        "POST",
+        UPLOAD_PATH,
+        headers=headers,
+        body=body,
+        idempotent=idempotency_key is not None and source.replayable,
+        replayable=source.replayable,
+        patient=True,
+    )
+    stored = parse(StoredFile, await transport.json(call))
+    if source.sha256 is not None and stored.checksum != source.sha256.hex():
+        raise IntegrityError(f"{stored.file_id} was stored with another checksum than the file that was sent")
+    return stored
+
+
+def checked_key(key: str) -> str:
+    """The key when it can stand in a header. Raises ValueError."""
+    if not 0 < len(key) <= 255 or not all("!" <= char <= "~" for char in key):
+        raise ValueError("an idempotency key is 1 to 255 visible ASCII characters")
+    return key
+
+
+def _part_headers(source: Source) -> dict[str, str]:
+    headers = {"Content-Type": source.content_type}
+    if source.sha256 is not None:  # RFC 9530 §3, with the byte sequence of RFC 8941 §3.3.5
+        headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(source.sha256).decode()}:"
+    return headers
