@@ -217,3 +217,24 @@ async def test_trace_and_request_ids_stand_in_the_log(capsys: pytest.CaptureFixt
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"request"' in line]
     assert (lines[-1]["trace_id"], lines[-1]["request_id"]) == (trace_id, "r-1")
     assert "secret" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize(("expect", "taken"), [(None, True), ("100-continue", False)])
+async def test_refused_body_is_taken_in_before_the_refusal_goes_out(expect: str | None, taken: bool) -> None:
+    """Behind Envoy a client that writes all before it reads would never hear an earlier answer."""
+    app = create_app(
+        ServiceInfo("kit-service", "1", "Kit"), routers=[routes], is_byte_route=lambda path: path == "/known"
+    )
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        for _ in range(100):
+            sent += 1
+            yield bytes(65536)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kit") as http:
+        headers = {"Expect": expect} if expect else {}
+        answer = await http.request("GET", "/known", content=body(), headers=headers)
+    assert answer.status_code == 404
+    assert (sent == 100) == taken

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from artstore_kit.errors import install_error_handlers
 from artstore_kit.health import Check, Health
 from artstore_kit.metrics import HttpMetrics, new_registry
-from artstore_kit.middleware import BodyLimit, RequestMiddleware
+from artstore_kit.middleware import BodyLimit, LingeringRefusal, RequestMiddleware
 from artstore_kit.openapi import contract, operation_id
 from artstore_kit.tracing import Tracing
 
@@ -74,6 +74,7 @@ def create_app(
     app.state.health = health
     install_error_handlers(app)
     app.add_middleware(BodyLimit, limit=MAX_JSON_BODY_BYTES, is_byte_route=is_byte_route)
+    app.add_middleware(LingeringRefusal, is_byte_route=is_byte_route)
     app.add_middleware(RequestMiddleware, metrics=HttpMetrics(registry))
     if tracing is not None:
         app.add_middleware(tracing.wrap)

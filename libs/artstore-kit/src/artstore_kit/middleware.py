@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 
 from artstore_core.errors import InternalError
 from fastapi import HTTPException
@@ -18,6 +21,7 @@ from artstore_kit.metrics import HttpMetrics
 
 _log = get_logger("artstore.http")
 _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+LINGER_SECONDS = 5.0
 CLIENT_CLOSED_REQUEST = 499
 """Not an HTTP status: what logs and metrics call a request whose client went away (nginx's word)."""
 
@@ -88,3 +92,38 @@ class BodyLimit:
             return message
 
         return await self._app(scope, receive_counted, send)
+
+
+class LingeringRefusal:
+    """Takes in, for a moment, what is left of a refused body, and only then lets the refusal out.
+
+    Envoy passes an early answer on and stops reading. A client that writes all before it reads (httpx, requests) would
+    then hang and lose the answer; most bodies end within the moment, and its sender hears why. curl and browsers,
+    which read while they write, hear it that moment later.
+    """
+
+    def __init__(self, app: ASGIApp, is_byte_route: Callable[[str], bool], seconds: float = LINGER_SECONDS) -> None:
+        self._app, self._is_byte_route, self._seconds = app, is_byte_route, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._is_byte_route(scope["path"]):
+            return await self._app(scope, receive, send)
+        # Whoever asked for leave to send has sent nothing yet: the answer is the leave that is not given.
+        ended = Headers(scope=scope).get("expect", "").lower() == "100-continue"
+
+        async def receive_watched() -> Message:
+            nonlocal ended
+            message = await receive()
+            ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+            return message
+
+        async def send_late(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST and not ended:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._seconds):
+                        while not ended:
+                            await receive_watched()
+                            await asyncio.sleep(0)  # a body that is all there already would let no timeout in
+            await send(message)
+
+        return await self._app(scope, receive_watched, send_late)

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 
 from artstore_kit.settings import ServiceSettings
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the gateway keeps an idle upstream connection (60 s), so that it never sends into a closing one."""
+TLS_GOODBYE_SECONDS = 2.0
+
+
+class Loop(uvloop.Loop):
+    """uvloop, but a TLS connection may take two seconds to say goodbye, not thirty.
+
+    A client's idle pooled connection is not being read, so it never answers `close_notify`, and a stopping server
+    would wait the whole default time for it.
+    """
+
+    async def create_server(self, *args: Any, **kwargs: Any) -> asyncio.Server:
+        if kwargs.get("ssl") is not None:
+            kwargs.setdefault("ssl_shutdown_timeout", TLS_GOODBYE_SECONDS)
+        # Not an asyncio.Server, but the same face; asyncio's own annotations know of no other.
+        return cast("asyncio.Server", await super().create_server(*args, **kwargs))
 
 
 class _Server(uvicorn.Server):
@@ -40,7 +58,7 @@ def serve(
         app,
         host=settings.host,
         port=settings.port,
-        loop="uvloop",
+        loop=f"{__name__}:Loop",
         http="httptools",
         ws="none",
         log_config=None,
