@@ -1,0 +1,1 @@
+"""Keeps the bytes, and beside each file the truth about it."""

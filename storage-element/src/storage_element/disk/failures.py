@@ -1,0 +1,30 @@
+"""What the operating system's errors mean to a caller."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from artstore_core.errors import ArtStoreError, StorageFull, StorageUnavailable
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def meaning() -> Iterator[None]:
+    """Turns OSError into StorageFull (507) where the disk is full, and into StorageUnavailable (503) else.
+
+    Never into NotFound: only code that has looked for one certain file may say that it is not there.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise failure(error) from error
+
+
+def failure(error: OSError) -> ArtStoreError:
+    if error.errno in _FULL:
+        return StorageFull("The storage element is full.")
+    return StorageUnavailable("The storage element's disk cannot be used now.")

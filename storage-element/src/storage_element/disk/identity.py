@@ -1,0 +1,82 @@
+"""Whose disk is this, and what mode is it in? The marker and the mode (requirements S3, S13)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from artstore_core.errors import Conflict, StorageUnavailable
+from artstore_core.modes import Mode
+
+from storage_element.disk.durable import Durable
+from storage_element.disk.filesystem import FileSystem
+from storage_element.disk.layout import Layout
+from storage_element.disk.small_files import read_small, replace_durably
+
+_SCHEMA_VERSION = 1
+
+
+class Identity:
+    """Reads the marker and the mode. `initialise` alone writes the marker."""
+
+    def __init__(self, layout: Layout, filesystem: FileSystem, durable: Durable, storage_id: str) -> None:
+        self._layout, self._filesystem, self._durable = layout, filesystem, durable
+        self._storage_id = storage_id
+
+    def check(self) -> None:
+        """Raises StorageUnavailable unless the root carries this element's marker, read anew each time."""
+        owner = self._owner()
+        if owner is None:
+            raise StorageUnavailable("The storage element's disk is not there.")
+        if owner != self._storage_id:
+            raise StorageUnavailable("The storage element's disk is another element's.")
+
+    def mode(self) -> Mode:
+        """Raises StorageUnavailable when it cannot be read: a guess could allow what is forbidden."""
+        try:
+            return Mode(json.loads(read_small(self._filesystem, self._layout.mode))["mode"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageUnavailable("The storage element's mode cannot be read.") from error
+
+    def initialise(self, mode: Mode, now: datetime) -> bool:
+        """Makes an empty directory this element's data root; False when it is that already (its mode stays).
+
+        Raises Conflict for another element's root, and for a directory that holds something else.
+        """
+        owner = self._owner()
+        if owner == self._storage_id:
+            return False
+        if owner is not None:
+            raise Conflict("The data directory belongs to another storage element.")
+        root, ours = self._layout.root, {path.name for path in (*self._layout.directories, self._layout.mode)}
+        root.mkdir(parents=True, exist_ok=True)
+        if strangers := set(self._filesystem.names(root)) - ours - {"lost+found"}:
+            raise Conflict(f"The data directory is not empty: {', '.join(sorted(strangers)[:3])}")
+        if any(self._filesystem.names(path) for path in self._layout.directories if self._filesystem.exists(path)):
+            raise Conflict("The data directory holds files but no marker: it is a data root that lost it.")
+        self._make_root(mode, now)
+        return True
+
+    def _make_root(self, mode: Mode, now: datetime) -> None:
+        """The marker comes last: a root that carries one is complete."""
+        for directory in self._layout.directories:
+            if not self._filesystem.exists(directory):
+                self._filesystem.mkdir(directory)
+        self._durable.directory(self._layout.root.parent)
+        self._write(self._layout.mode, {"mode": mode.value})
+        self._write(self._layout.marker, {"storage_id": self._storage_id, "created_at": now.isoformat()})
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        text = json.dumps({"schema_version": _SCHEMA_VERSION} | content, indent=2) + "\n"
+        replace_durably(self._filesystem, self._durable, self._layout.temporary(), path, text.encode())
+
+    def _owner(self) -> str | None:
+        try:
+            found = json.loads(read_small(self._filesystem, self._layout.marker))["storage_id"]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageUnavailable("The storage element's marker cannot be read.") from error
+        return str(found)

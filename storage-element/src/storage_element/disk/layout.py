@@ -1,0 +1,99 @@
+"""Where everything lies in a data root. All paths are made here, from UUIDs and from names made here: never from text
+that a client sent.
+
+    artstore-element.json            the marker: which element's disk this is
+    mode.json                        the mode, which outlives restarts
+    files/<shard>/<id>.data          the bytes
+    files/<shard>/<id>.attr.json     the truth about them; its rename into place is what makes a file exist
+    staging/<random>.tmp             an ordinary upload, or an attr.json, on its way
+    staging/<id>.part                the bytes of a resumable upload
+    staging/<id>.upload.json         what was agreed when it began
+    quarantine/                      what recovery found and could not explain: kept, never served
+
+The shard is the last three hexadecimal digits of the id. Ids are UUIDv7, whose front is the time: by their front, all
+files of a day would meet in one directory; their tail is random. 4,096 directories hold 50 million files at 24,000
+entries each, which ext4 and XFS look up in one step, and cost little when nearly empty.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+_SHARD_DIGITS: Final = 3
+_DATA, _ATTRIBUTES, _PART, _UPLOAD, _TEMPORARY = ".data", ".attr.json", ".part", ".upload.json", ".tmp"
+
+
+class Layout:
+    """The paths of one data root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.marker = root / "artstore-element.json"
+        self.mode = root / "mode.json"
+        self.files = root / "files"
+        self.staging = root / "staging"
+        self.quarantine = root / "quarantine"
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        return self.files, self.staging, self.quarantine
+
+    def shard(self, file_id: UUID) -> Path:
+        return self.files / file_id.hex[-_SHARD_DIGITS:]
+
+    def data(self, file_id: UUID) -> Path:
+        return self.shard(file_id) / f"{file_id}{_DATA}"
+
+    def attributes(self, file_id: UUID) -> Path:
+        return self.shard(file_id) / f"{file_id}{_ATTRIBUTES}"
+
+    def part(self, upload_id: UUID) -> Path:
+        return self.staging / f"{upload_id}{_PART}"
+
+    def upload(self, upload_id: UUID) -> Path:
+        return self.staging / f"{upload_id}{_UPLOAD}"
+
+    def temporary(self) -> Path:
+        """A name that nobody else has."""
+        return self.staging / f"{secrets.token_hex(16)}{_TEMPORARY}"
+
+    def set_aside(self, path: Path) -> Path:
+        """Where a file goes into quarantine, under a name that is free."""
+        return self.quarantine / f"{path.name}.{secrets.token_hex(8)}"
+
+
+def is_shard(name: str) -> bool:
+    return len(name) == _SHARD_DIGITS and all(char in "0123456789abcdef" for char in name)
+
+
+def is_temporary(name: str) -> bool:
+    return name.endswith(_TEMPORARY)
+
+
+def id_of_data(name: str) -> UUID | None:
+    return _id_before(name, _DATA)
+
+
+def id_of_attributes(name: str) -> UUID | None:
+    return _id_before(name, _ATTRIBUTES)
+
+
+def id_of_part(name: str) -> UUID | None:
+    return _id_before(name, _PART)
+
+
+def id_of_upload(name: str) -> UUID | None:
+    return _id_before(name, _UPLOAD)
+
+
+def _id_before(name: str, suffix: str) -> UUID | None:
+    """The id in a name that this module would have made, and in no other spelling of it."""
+    stem = name.removesuffix(suffix)
+    try:
+        found = UUID(stem)
+    except ValueError:
+        return None
+    return found if name == f"{found}{suffix}" else None

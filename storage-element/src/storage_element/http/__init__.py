@@ -1,0 +1,1 @@
+"""The element's edge: routes and their forms."""

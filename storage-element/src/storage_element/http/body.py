@@ -1,0 +1,76 @@
+"""Request bodies: bytes as they come, and JSON that stays small."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final
+
+from artstore_core.errors import ValidationFailed
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
+
+from storage_element.store.receive import Body
+
+_MAX_JSON_BYTES: Final = 1024 * 1024
+
+
+def body_of(request: Request, idle_seconds: float) -> Body:
+    """The body as a stream. Raises ClientDisconnect when the client goes away, and ValidationFailed when it is still
+    there but has sent nothing for `idle_seconds`.
+    """
+
+    async def source() -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            message = await _next(request, idle_seconds)
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            more = message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                yield chunk
+
+    return Body(source(), _length(request))
+
+
+async def _next(request: Request, idle_seconds: float) -> Message:
+    try:
+        async with asyncio.timeout(idle_seconds):
+            return await request.receive()
+    except TimeoutError:
+        # What is left of the body would be taken for the next request, so the connection ends too.
+        raise ValidationFailed("The body stopped coming.", headers={"Connection": "close"}) from None
+
+
+def _length(request: Request) -> int | None:
+    text = request.headers.get("content-length")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ValidationFailed("Content-Length is not a number.")
+    return int(text)
+
+
+class SmallJsonRoute(APIRoute):
+    """A route with a JSON body, on a path that also takes byte streams and so is not limited by the app."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def limited(request: Request) -> Response:
+            received = 0
+
+            async def receive() -> Message:
+                nonlocal received
+                message = await request.receive()
+                received += len(message.get("body", b""))
+                if received > _MAX_JSON_BYTES:
+                    # FastAPI passes its own HTTPException through while it reads a body, and no other.
+                    raise HTTPException(413)
+                return message
+
+            return await handle(Request(request.scope, receive))
+
+        return limited

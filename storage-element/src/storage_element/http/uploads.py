@@ -1,0 +1,77 @@
+"""`/api/v1/uploads/{upload_id}`: staging. The upload's id becomes the file's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from artstore_core.files import File
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from storage_element.http.access import Access
+from storage_element.http.body import SmallJsonRoute, body_of
+from storage_element.http.schemas import Completion, Reservation, UploadState
+from storage_element.store.uploads import Uploads
+
+_BYTES_IN: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    },
+}
+_OFFSET: Final = {"Upload-Offset": {"description": "Bytes that are there", "schema": {"type": "integer"}}}
+_AT_OFFSET: Final[dict[int | str, dict[str, Any]]] = {204: {"description": "Done", "headers": _OFFSET}}
+
+
+def uploads_router(uploads: Uploads, access: Access, idle_seconds: float) -> APIRouter:
+    router = APIRouter(prefix="/api/v1/uploads", tags=["uploads"], dependencies=[Depends(access.write)])
+    json_router = APIRouter(route_class=SmallJsonRoute)
+
+    @json_router.post(
+        "/{upload_id}", status_code=201, responses={200: {"model": UploadState, "description": "It was begun before"}}
+    )
+    async def begin_upload(upload_id: UUID, reservation: Reservation, response: Response) -> UploadState:
+        """Begin an upload and keep room for it."""
+        reserved = await uploads.reserve(upload_id, reservation.size)
+        response.status_code = 201 if reserved.new else 200
+        return UploadState(upload_id=upload_id, offset=reserved.offset, size=reservation.size)
+
+    @json_router.post(
+        "/{upload_id}/complete",
+        status_code=201,
+        responses={200: {"model": File, "description": "It was completed before"}},
+    )
+    async def complete_upload(upload_id: UUID, completion: Completion, response: Response) -> File:
+        """Make the file of what was uploaded."""
+        kept = await uploads.complete(upload_id, completion.metadata, size=completion.size, checksum=completion.sha256)
+        response.status_code = 201 if kept.new else 200
+        return kept.file
+
+    @router.patch("/{upload_id}", status_code=204, responses=_AT_OFFSET, openapi_extra=_BYTES_IN)
+    async def append_to_upload(
+        upload_id: UUID, request: Request, upload_offset: Annotated[int, Header(ge=0, le=2**62)]
+    ) -> Response:
+        """Add the body's bytes at the offset where the upload ends."""
+        offset = await uploads.append(upload_id, upload_offset, body_of(request, idle_seconds))
+        return _at(offset, 204)
+
+    @router.head("/{upload_id}", responses={200: {"description": "Where it ends", "headers": _OFFSET}})
+    async def get_upload_offset(upload_id: UUID) -> Response:
+        """Where the upload ends: measured, not remembered."""
+        offset, size = await uploads.offset(upload_id)
+        return _at(offset, 200, {} if size is None else {"Upload-Length": str(size)})
+
+    @router.delete("/{upload_id}", status_code=204)
+    async def abort_upload(upload_id: UUID) -> Response:
+        """Forget the upload and its bytes; once more is no error."""
+        await uploads.abort(upload_id)
+        return Response(status_code=204)
+
+    router.include_router(json_router)
+    return router
+
+
+def _at(offset: int, status: int, headers: dict[str, str] | None = None) -> Response:
+    # An offset that was cached would send a client on from the wrong place.
+    common = {"Upload-Offset": str(offset), "Cache-Control": "no-store"}
+    return Response(status_code=status, headers=common | (headers or {}))

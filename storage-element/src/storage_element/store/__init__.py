@@ -1,0 +1,1 @@
+"""What a storage element means: files, uploads, room, modes. It knows no HTTP and no operating system."""

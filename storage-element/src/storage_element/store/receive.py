@@ -1,0 +1,93 @@
+"""Receiving bytes: limits checked before and while they stream, the disk kept busy, memory bounded.
+
+One piece (1 MiB) is written and hashed in a worker thread while the next is being read from the network; the client is
+read no faster than the disk takes it. Every so often what was written is flushed beside the writing: the kernel would
+otherwise let a large file pile up in memory and write all of it in the last fsync, while the network waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from artstore_core.errors import ArtStoreError, FileTooLarge
+from artstore_transfer import pieces
+
+from storage_element.store.ports import Writer
+from storage_element.store.workers import Workers, settled
+
+FLUSH_EVERY_BYTES: Final = 32 * 1024 * 1024
+
+Grow = Callable[[int], Awaitable[None]]
+"""Makes sure of room for so many bytes of the file in all. Raises StorageFull."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request's body: `length` in bytes where the client said it, and the bytes as they come."""
+
+    source: AsyncIterator[bytes]
+    length: int | None
+
+
+class Receiver:
+    """Takes one body into one writer."""
+
+    def __init__(self, writer: Writer, workers: Workers, *, most: int, grow: Grow) -> None:
+        self._writer, self._workers, self._most, self._grow = writer, workers, most, grow
+        self._write: asyncio.Future[None] | None = None
+        self._flush: asyncio.Future[None] | None = None
+        self._flushed = writer.size
+
+    async def take(self, source: AsyncIterator[bytes]) -> None:
+        """Writes all of it. Raises FileTooLarge past `most` bytes of the file, and whatever the source, the disk and
+        `grow` raise; no thread is at work on the writer any more when this ends, however it ends.
+        """
+        try:
+            async with aclosing(pieces(source)) as joined:
+                await self._write_all(joined)
+        except BaseException:
+            # What went wrong first is what the client hears of; a thread's trouble that followed from it is not.
+            with suppress(ArtStoreError):
+                await self._settle()
+            raise
+        await self._settle()
+
+    async def _write_all(self, joined: AsyncIterator[bytes]) -> None:
+        expected = self._writer.size
+        async for piece in joined:
+            expected += len(piece)
+            if expected > self._most:
+                raise too_large(self._most)
+            await self._grow(expected)
+            await self._written()
+            self._write = self._workers.start(self._writer.write, piece)
+            self._flush_beside()
+
+    async def _written(self) -> None:
+        if self._write is not None:
+            under_way, self._write = self._write, None
+            await settled(under_way)
+
+    def _flush_beside(self) -> None:
+        if self._flush is not None and self._flush.done():
+            flushed, self._flush = self._flush, None
+            flushed.result()
+        if self._flush is None and self._writer.size - self._flushed >= FLUSH_EVERY_BYTES:
+            self._flushed = self._writer.size
+            self._flush = self._workers.start(self._writer.flush)
+
+    async def _settle(self) -> None:
+        """Waits for both threads, then tells of the first error."""
+        under_way = [settled(future) for future in (self._write, self._flush) if future is not None]
+        self._write = self._flush = None
+        for outcome in await asyncio.gather(*under_way, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+
+def too_large(most: int) -> FileTooLarge:
+    return FileTooLarge(f"The file is larger than {most} bytes.")

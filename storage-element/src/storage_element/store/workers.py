@@ -1,0 +1,47 @@
+"""Worker threads for the disk, and the rule that nobody leaves while a thread still works for him."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers:
+    """A bounded pool. What waits for a thread waits in its own request, and stops reading its client meanwhile."""
+
+    def __init__(self, threads: int = 16) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="disk")
+
+    def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Must be awaited with `settled` before anything that the work uses is closed."""
+        return asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await settled(self.start(work, *args, **kwargs))
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+
+async def settled(future: asyncio.Future[T]) -> T:
+    """The result. A cancelled caller is cancelled only once the thread is done.
+
+    A thread cannot be stopped: were its file closed under it, the next file to be opened would get the same number,
+    and the bytes.
+    """
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError:
+                continue
+        if not future.cancelled():
+            future.exception()  # looked at, so that the loop does not report it as lost
+        raise

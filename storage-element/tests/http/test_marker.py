@@ -1,0 +1,150 @@
+"""A disk that is not there is 503 and never 404, on the running element too, and comes back by itself (S13)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+MARKER = "artstore-element.json"
+
+
+def unmount(root: Path) -> None:
+    root.rename(root.parent / "away")
+    root.mkdir()
+
+
+def remount(root: Path, without: str) -> None:
+    for path in (root.parent / "away").rglob(without):
+        path.unlink()
+    root.rmdir()  # which fails if anything was written to what lies under the mount point
+    (root.parent / "away").rename(root)
+
+
+def lose_marker(root: Path) -> None:
+    (root / MARKER).rename(root.parent / "away")
+
+
+def find_marker(root: Path) -> None:
+    assert not (root / MARKER).exists()
+    (root.parent / "away").rename(root / MARKER)
+
+
+async def until_open(api: Any) -> None:
+    await asyncio.wait_for(api.app.state.element.opened.wait(), 5)
+
+
+async def answers(api: Any, file_id: Any) -> list[tuple[int, str]]:
+    found = [
+        await api.put(uuid4(), b"x"),
+        await api.client.get(f"/api/v1/files/{file_id}"),
+        await api.client.get(f"/api/v1/files/{uuid4()}"),
+        await api.download(file_id),
+        await api.client.get("/api/v1/files"),
+        await api.client.get("/api/v1/info"),
+        await api.begin(uuid4(), 5),
+        await api.append(uuid4(), 0, b"x"),
+        await api.complete(uuid4()),
+        await api.client.delete(f"/api/v1/uploads/{uuid4()}"),
+    ]
+    assert all("retry-after" in answer.headers for answer in found)
+    return [(answer.status_code, answer.json()["error"]["code"]) for answer in found]
+
+
+async def test_marker_that_goes_and_comes_back(api: Any, root: Path) -> None:
+    file_id = uuid4()
+    await api.put(file_id, b"hello")
+    lose_marker(root)
+    assert set(await answers(api, file_id)) == {(503, "STORAGE_UNAVAILABLE")}
+    ready = await api.client.get("/health/ready")
+    assert (ready.status_code, ready.json()["dependencies"]["data_root"]["status"]) == (503, "fail")
+    assert (await api.client.get("/health/live")).status_code == 200
+    find_marker(root)
+    await until_open(api)
+    assert (await api.download(file_id)).content == b"hello"
+
+
+async def test_whole_disk_that_goes_and_comes_back_changed(api: Any, root: Path) -> None:
+    """Unmounted: an empty directory stands in its place. What came back may hold less, or more."""
+    kept, lost = uuid4(), uuid4()
+    await api.put(kept, b"hello")
+    await api.put(lost, b"hello")
+    unmount(root)
+    assert set(await answers(api, kept)) == {(503, "STORAGE_UNAVAILABLE")}
+    remount(root, without=f"{lost}*")
+    await until_open(api)
+    assert (await api.download(kept)).status_code == 200
+    assert (await api.download(lost)).status_code == 404
+    assert (await api.client.get("/api/v1/files")).json()["total"] == 1
+    assert (await api.put(lost, b"again")).status_code == 201
+
+
+async def test_another_elements_disk_is_not_ours(api: Any, root: Path) -> None:
+    (root / MARKER).write_text('{"storage_id": "se-other"}')
+    assert set(await answers(api, uuid4())) == {(503, "STORAGE_UNAVAILABLE")}
+
+
+async def test_start_without_a_marker_writes_none(make: Any, root: Path) -> None:
+    lose_marker(root)
+    api = await make.start(opened=False)
+    assert set(await answers(api, uuid4())) == {(503, "STORAGE_UNAVAILABLE")}
+    find_marker(root)
+    await until_open(api)
+    assert (await api.put(uuid4(), b"x")).status_code == 201
+
+
+async def test_failed_fsync_stops_changes_and_not_reads(make: Any) -> None:
+    from storage_element.disk.filesystem import RealFileSystem
+
+    class Failing(RealFileSystem):
+        broken = False
+
+        def fsync(self, handle: int) -> None:
+            if self.broken:
+                raise OSError(5, "injected")
+            super().fsync(handle)
+
+    filesystem = Failing()
+    api = await make.start(filesystem=filesystem)
+    file_id, lost = uuid4(), uuid4()
+    await api.put(file_id, b"hello")
+    filesystem.broken = True
+    assert (await api.put(lost, b"x")).status_code == 503
+    filesystem.broken = False
+    again = await api.put(lost, b"x")
+    assert (again.status_code, again.json()["error"]["code"]) == (503, "STORAGE_UNAVAILABLE")
+    assert (await api.begin(uuid4(), 5)).status_code == 503
+    assert (await api.download(file_id)).content == b"hello"
+    assert (await api.client.get("/health/ready")).status_code == 503
+    await make.stop()
+    api = await make.start()
+    assert (await api.put(lost, b"x")).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/", "/api/v2/files"])
+async def test_unknown_paths_have_the_error_form(api: Any, path: str) -> None:
+    answer = await api.client.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_wrong_method_names_the_right_ones(api: Any) -> None:
+    answer = await api.client.post(f"/api/v1/files/{uuid4()}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert {"GET", "PUT"} <= set(answer.headers["allow"].replace(" ", "").split(","))
+
+
+async def test_contract_names_every_route(api: Any) -> None:
+    paths = api.app.openapi()["paths"]
+    assert {
+        "/api/v1/info",
+        "/api/v1/files",
+        "/api/v1/files/{file_id}",
+        "/api/v1/files/{file_id}/download",
+        "/api/v1/uploads/{upload_id}",
+        "/api/v1/uploads/{upload_id}/complete",
+    } <= set(paths)
+    ids = [operation["operationId"] for operations in paths.values() for operation in operations.values()]
+    assert len(ids) == len(set(ids))
