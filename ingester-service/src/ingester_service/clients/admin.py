@@ -1,0 +1,70 @@
+"""Admin-service, called with a token for ArtStore's inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+from artstore_core.elements import ElementStatus
+from artstore_core.errors import AdminUnavailable
+from artstore_core.files import File
+from artstore_core.modes import Mode
+from artstore_core.pages import MAX_LIMIT
+from pydantic import BaseModel, ConfigDict
+
+from ingester_service.upload.ports import Element, RegistrationFailed, RegistrationRefused
+
+_TIMEOUT = httpx.Timeout(5.0, connect=2.0)
+_MAY_PASS = frozenset({401, 408, 425, 429})
+"""Refusals that a later try may not meet; 401 because a new token is fetched for it."""
+
+_TROUBLE = (httpx.HTTPError, ValueError, KeyError)
+"""No answer, or one that cannot be read, whether of admin's registry or of its token endpoint."""
+
+
+class _Element(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    storage_id: str
+    url: str
+    available_bytes: int | None = None
+
+
+class _Elements(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    items: list[_Element]
+
+
+class AdminClient:
+    """An Admin over HTTP. `client` has admin's address and authenticates itself."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def writable(self, mode: Mode) -> Sequence[Element]:
+        wanted = {"mode": mode.value, "status": ElementStatus.ONLINE.value, "limit": str(MAX_LIMIT)}
+        try:
+            response = await self._client.get("/api/v1/storage-elements", params=wanted, timeout=_TIMEOUT)
+            response.raise_for_status()
+            found = _Elements.model_validate_json(response.content)
+        except _TROUBLE as error:
+            raise AdminUnavailable("The list of storage elements cannot be had now") from error
+        return [Element(item.storage_id, item.url.rstrip("/"), item.available_bytes) for item in found.items]
+
+    async def register(self, file: File, storage_id: str) -> None:
+        body = file.model_dump(mode="json") | {"storage_element_id": storage_id}
+        try:
+            response = await self._client.post("/api/v1/registry/files", json=body, timeout=_TIMEOUT)
+        except _TROUBLE as error:
+            raise RegistrationFailed(type(error).__name__) from error
+        if response.is_success:
+            return
+        if response.is_server_error or response.status_code in _MAY_PASS:
+            raise RegistrationFailed(f"admin answered {response.status_code}")
+        raise RegistrationRefused(f"admin answered {response.status_code}")
+
+    async def probe(self) -> None:
+        """For readiness: raises unless admin can do its work."""
+        response = await self._client.get("/health/ready", auth=None, timeout=_TIMEOUT)
+        response.raise_for_status()

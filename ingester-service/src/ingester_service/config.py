@@ -1,0 +1,37 @@
+"""Settings of ingester-service: `IG_*`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from artstore_kit.settings import VerifyingSettings
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from ingester_service.upload.types import BLOCKED_EXTENSIONS, BLOCKED_TYPES
+
+GIB = 1024**3
+
+
+def _names(value: object) -> object:
+    """A list as one writes it in a shell: `exe, dll`. An empty value is an empty list."""
+    if isinstance(value, str):
+        return frozenset(name.strip().lower().lstrip(".") for name in value.split(",") if name.strip())
+    return value
+
+
+Names = Annotated[frozenset[str], NoDecode, BeforeValidator(_names)]
+
+
+class Settings(VerifyingSettings):
+    model_config = SettingsConfigDict(env_prefix="IG_", extra="ignore", frozen=True)
+
+    port: int = Field(default=8020, ge=0, le=65535, description="Port to listen on")
+    admin_url: Annotated[str, Field(pattern=r"^https?://")] = Field(description="Where admin-service is")
+    client_id: str = Field(min_length=1, description="This service's own account at admin")
+    client_secret: SecretStr = Field(description="The account's secret")
+    max_upload_bytes: int = Field(default=GIB, gt=0, description="The largest file that one request may bring")
+    idle_seconds: float = Field(default=60.0, gt=0, description="How long a client may send nothing")
+    elements_cache_seconds: float = Field(default=3.0, ge=0, description="How long admin's list of elements is kept")
+    blocked_types: Names = Field(default=BLOCKED_TYPES, description="Content types refused, comma separated")
+    blocked_extensions: Names = Field(default=BLOCKED_EXTENSIONS, description="Extensions refused, comma separated")

@@ -1,0 +1,1 @@
+"""The edge: multipart bodies in, JSON out."""

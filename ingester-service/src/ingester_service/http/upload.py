@@ -1,0 +1,70 @@
+"""`POST /api/v1/files/upload`."""
+
+from typing import Annotated
+
+from artstore_auth.guard import Guard
+from artstore_core.errors import ValidationFailed
+from artstore_core.scopes import Principal, Scope
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+
+from ingester_service.http.body import body_of
+from ingester_service.http.fields import query_fields
+from ingester_service.http.form import open_form, too_large
+from ingester_service.http.multipart import Limits, boundary_of
+from ingester_service.http.schemas import UPLOAD_BODY, UploadedFile
+from ingester_service.upload.service import Uploaded, Uploads
+
+UPLOAD_PATH = "/api/v1/files/upload"
+
+
+def _content_length(request: Request) -> int | None:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _answer(uploaded: Uploaded) -> JSONResponse:
+    body = uploaded.file.model_dump(mode="json")
+    if not uploaded.registered:
+        body["registered"] = False
+    return JSONResponse(body, status_code=201, headers={"Location": f"/api/v1/files/{uploaded.file.file_id}"})
+
+
+def router(uploads: Uploads, guard: Guard, *, max_bytes: int, idle_seconds: float) -> APIRouter:
+    """`max_bytes`: of one file. `idle_seconds`: how long a client may send nothing."""
+    router = APIRouter(tags=["upload"])
+    limits = Limits()
+
+    @router.post(
+        UPLOAD_PATH,
+        status_code=201,
+        response_model=None,
+        responses={201: {"model": UploadedFile}},
+        openapi_extra=UPLOAD_BODY,
+    )
+    async def upload_file(
+        request: Request,
+        principal: Annotated[Principal, Depends(guard.require(Scope.FILES_WRITE))],
+        retention_policy: Annotated[str | None, Query(description="Instead of the form's field")] = None,
+        ttl_days: Annotated[str | None, Query(description="Instead of the form's field")] = None,
+    ) -> JSONResponse:
+        """Stores one file. It is on the element's disk, durably, when this answers."""
+        query = query_fields(retention_policy, ttl_days)
+        boundary = boundary_of(request.headers.get("content-type"))
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise ValidationFailed("The body must not be encoded", details={"Content-Encoding": "is not supported"})
+        length = _content_length(request)
+        if length is not None and length > max_bytes + limits.form:
+            # What is not the file is bounded, so this much can only be a file that is too large.
+            raise too_large(max_bytes)
+        form = await open_form(
+            body_of(request, idle_seconds),
+            boundary,
+            query=query,
+            max_bytes=max_bytes,
+            content_length=length,
+            limits=limits,
+        )
+        return _answer(await uploads.receive(form, principal.subject))
+
+    return router

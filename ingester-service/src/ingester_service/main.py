@@ -1,0 +1,93 @@
+"""The wiring of ingester-service, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from artstore_auth.guard import Guard
+from artstore_auth.keys import RemoteKeys
+from artstore_auth.service_token import ServiceAuth, TokenSource
+from artstore_auth.verify import TokenVerifier
+from artstore_core.scopes import INTERNAL_AUDIENCE, PUBLIC_AUDIENCE
+from artstore_kit.app import ServiceInfo, create_app
+from artstore_kit.health import Check
+from artstore_kit.metrics import new_registry
+from artstore_kit.outgoing import outgoing_client
+from artstore_kit.tracing import Tracing
+from fastapi import FastAPI
+from prometheus_client import Gauge
+
+from ingester_service import __version__
+from ingester_service.clients.admin import AdminClient
+from ingester_service.clients.elements import ElementClient
+from ingester_service.config import Settings
+from ingester_service.http import upload
+from ingester_service.upload.placement import ElementList, Placement
+from ingester_service.upload.readiness import StorageProbe
+from ingester_service.upload.registration import Patience, Registration
+from ingester_service.upload.service import Uploads
+from ingester_service.upload.types import TypePolicy
+
+SERVICE = ServiceInfo(
+    name="ingester-service",
+    version=__version__,
+    title="ArtStore ingester-service",
+    description="Takes files in and streams them to a storage element.",
+)
+MAX_UPLOADS_AT_ONCE = 500
+"""Connections to elements; an upload beyond waits three seconds for one, then hears 503."""
+
+
+def build(settings: Settings, patience: Patience | None = None) -> FastAPI:
+    """The app. Nothing is connected before it starts."""
+    tracing = Tracing(SERVICE.name, SERVICE.version)
+    admin_url = settings.admin_url.rstrip("/")
+    plain = outgoing_client(tracing, ca_file=settings.ca_file)
+    tokens = TokenSource(plain, f"{admin_url}/api/v1/auth/token", settings.client_id, settings.client_secret)
+    inside = outgoing_client(
+        tracing, ca_file=settings.ca_file, base_url=admin_url, auth=ServiceAuth(tokens, INTERNAL_AUDIENCE)
+    )
+    storage = outgoing_client(tracing, ca_file=settings.ca_file, max_connections=MAX_UPLOADS_AT_ONCE)
+
+    keys = RemoteKeys(settings.jwks_url, plain, cache_file=settings.jwks_cache_file)
+    guard = Guard(TokenVerifier(keys, issuer=settings.issuer, audiences=[PUBLIC_AUDIENCE]))
+    admin, elements = AdminClient(inside), ElementClient(storage, tokens)
+    known = ElementList(admin, settings.elements_cache_seconds)
+    registration = Registration(admin, patience or Patience())
+    types = TypePolicy(settings.blocked_types, settings.blocked_extensions)
+    uploads = Uploads(Placement(known, random.SystemRandom()), elements, registration, types)
+
+    registry = new_registry()
+    waiting = Gauge("artstore_registrations_waiting", "Files that admin has not heard of yet", registry=registry)
+    waiting.set_function(lambda: registration.waiting)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        background = asyncio.create_task(registration.run())
+        try:
+            yield
+        finally:
+            background.cancel()
+            with suppress(asyncio.CancelledError):
+                await background
+            for client in (storage, inside, plain):
+                await client.aclose()
+
+    return create_app(
+        SERVICE,
+        routers=[
+            upload.router(uploads, guard, max_bytes=settings.max_upload_bytes, idle_seconds=settings.idle_seconds)
+        ],
+        checks=[
+            Check("admin", admin.probe),
+            Check("signing_keys", keys.probe),
+            Check("storage_elements", StorageProbe(known, elements.probe)),
+        ],
+        lifespan=lifespan,
+        tracing=tracing,
+        registry=registry,
+        is_byte_route=lambda path: path == upload.UPLOAD_PATH,
+    )

@@ -1,0 +1,1 @@
+"""Taking one file in: what it is, where it goes, and telling admin of it."""

@@ -1,0 +1,97 @@
+"""Taking one file in, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from artstore_core.files import File, NewFile
+from artstore_core.ids import new_id
+from artstore_transfer import PIECE, pieces
+
+from ingester_service.upload.incoming import Incoming
+from ingester_service.upload.placement import Placement
+from ingester_service.upload.ports import Element, Elements
+from ingester_service.upload.registration import Registration
+from ingester_service.upload.types import TypePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """`registered` is False for a file that is safe, and that admin has not heard of yet."""
+
+    file: File
+    registered: bool
+
+
+class Uploads:
+    """The use case behind `POST /api/v1/files/upload`."""
+
+    def __init__(self, placement: Placement, elements: Elements, registration: Registration, types: TypePolicy) -> None:
+        self._placement, self._elements = placement, elements
+        self._registration, self._types = registration, types
+
+    async def receive(self, incoming: Incoming, uploaded_by: str) -> Uploaded:
+        """Stores the file durably and registers it. Nothing is kept of one that fails."""
+        self._types.admit_name(incoming.filename)
+        # One byte more than a piece: what is shorter is then known to be the whole file.
+        body = pieces(incoming.chunks(), PIECE + 1)
+        head = await anext(body, b"")
+        content_type = self._types.admit(incoming.filename, head)
+        if len(head) <= PIECE:
+            element, file = await self._put(incoming, head, content_type, uploaded_by)
+        else:
+            element, file = await self._stage(incoming, head, body, content_type, uploaded_by)
+        return Uploaded(file, await self._registration.register(file, element.storage_id))
+
+    async def _put(self, incoming: Incoming, body: bytes, content_type: str, uploaded_by: str) -> tuple[Element, File]:
+        """A small file: all of it is here before an element is asked, so one request does."""
+        new = await _described(incoming, content_type, uploaded_by)
+        file_id = new_id()
+        return await self._placement.place(
+            incoming.retention.mode,
+            len(body),
+            lambda element: self._elements.put(element, file_id, body, new, incoming.sha256),
+        )
+
+    async def _stage(
+        self, incoming: Incoming, head: bytes, rest: AsyncIterator[bytes], content_type: str, uploaded_by: str
+    ) -> tuple[Element, File]:
+        """A large file: room is reserved, the bytes flow on as they come, and what follows them completes it."""
+        upload_id, size = new_id(), incoming.size_at_most
+        element, _ = await self._placement.place(
+            incoming.retention.mode, size, lambda one: self._elements.reserve(one, upload_id, size)
+        )
+        try:
+            sent = await self._elements.append(element, upload_id, _chain(head, rest))
+            new = await _described(incoming, content_type, uploaded_by)
+            return element, await self._elements.complete(element, upload_id, new, sent, incoming.sha256)
+        except BaseException:
+            await self._abort(element, upload_id)
+            raise
+
+    async def _abort(self, element: Element, upload_id: UUID) -> None:
+        # Shielded: a client that goes away cancels this very request, and its half-file must go all the same.
+        await asyncio.shield(self._elements.abort(element, upload_id))
+
+
+async def _described(incoming: Incoming, content_type: str, uploaded_by: str) -> NewFile:
+    told = await incoming.told()
+    return NewFile(
+        original_filename=incoming.filename,
+        content_type=content_type,
+        uploaded_by=uploaded_by,
+        description=told.description,
+        tags=told.tags,
+        metadata=told.metadata,
+        retention_policy=incoming.retention.policy,
+        ttl_days=incoming.retention.ttl_days,
+    )
+
+
+async def _chain(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for piece in rest:
+        yield piece

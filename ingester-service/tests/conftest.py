@@ -1,0 +1,52 @@
+"""Ingester on a real socket, with real elements and an admin that can be told to fail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from artstore_testing.servers import running_app
+from artstore_testing.tokens import TokenIssuer
+from ingester_service.config import Settings
+from ingester_service.main import build
+from ingester_service.upload.registration import Patience
+from ingester_support import AdminStub, Ingester
+from pydantic import SecretStr
+
+IMPATIENT = Patience(now=(0.01,), first_pause=0.02, longest_pause=0.1)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as entered:
+        yield entered
+
+
+@pytest.fixture
+def limits() -> dict[str, Any]:
+    """Settings that a test file wants otherwise than they are by default."""
+    return {}
+
+
+@pytest.fixture
+async def ingester(
+    issuer: TokenIssuer, stack: ExitStack, tmp_path: Path, limits: dict[str, Any]
+) -> AsyncIterator[Ingester]:
+    admin = AdminStub(issuer)
+    admin_url = stack.enter_context(running_app(admin.app()))
+    given: dict[str, Any] = {
+        "issuer": issuer.issuer,
+        "jwks_url": f"{admin_url}/.well-known/jwks.json",
+        "admin_url": admin_url,
+        "client_id": "sa_ingester_1",
+        "client_secret": SecretStr("secret"),
+        "elements_cache_seconds": 0,
+    }
+    # On a socket, not within this process's own loop: back-pressure and disconnects are what is tested.
+    url = stack.enter_context(running_app(build(Settings(**given | limits), IMPATIENT)))
+    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+        yield Ingester(http, admin, issuer, stack, tmp_path)

@@ -1,0 +1,168 @@
+"""What ingester's tests share: real storage elements, an admin that can be told to fail, a client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from artstore_core.modes import Mode
+from artstore_core.scopes import Scope
+from artstore_testing.servers import running_app
+from artstore_testing.tokens import TokenIssuer
+from artstore_tickets import encode_key
+from fastapi import FastAPI, Form, Request
+from fastapi.responses import JSONResponse
+from pydantic import SecretStr
+from storage_element.config import Settings as ElementSettings
+from storage_element.disk.filesystem import RealFileSystem
+from storage_element.disk.root import DataRoot
+from storage_element.main import build
+
+MIB = 1024 * 1024
+BOUNDARY = "7d3f2a"
+_POLL_SECONDS = 0.02
+_MADE_BY_INIT = frozenset({"artstore-element.json", "mode.json"})
+
+
+def part(name: str, value: bytes | str, *headers: str, disposition: str = "") -> bytes:
+    """One part of a body; `disposition` is put behind the name as it stands."""
+    lines = [f'Content-Disposition: form-data; name="{name}"{disposition}', *headers]
+    content = value.encode() if isinstance(value, str) else value
+    return f"--{BOUNDARY}\r\n".encode() + "\r\n".join(lines).encode() + b"\r\n\r\n" + content + b"\r\n"
+
+
+def file_part(content: bytes = b"%PDF-1.7 hello", filename: str = "a.pdf", *headers: str) -> bytes:
+    return part("file", content, *headers, disposition=f'; filename="{filename}"')
+
+
+def body(*parts: bytes) -> bytes:
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+@dataclass
+class ElementProcess:
+    """A real storage element on a directory of its own."""
+
+    storage_id: str
+    mode: Mode
+    url: str
+    root: Path
+    available_bytes: int = 10**9
+
+    def files(self) -> list[str]:
+        """Every file on its disk but those that `init` made."""
+        return sorted(path.name for path in self.root.rglob("*") if path.is_file() and path.name not in _MADE_BY_INIT)
+
+    def attributes(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in self.root.rglob("*.attr.json")]
+
+    def data(self) -> list[bytes]:
+        return [path.read_bytes() for path in self.root.rglob("*.data")]
+
+
+@contextmanager
+def running_element(
+    storage_id: str, mode: Mode, root: Path, issuer: TokenIssuer, **settings: Any
+) -> Iterator[ElementProcess]:
+    DataRoot(root, RealFileSystem(), storage_id, lambda *_: None).initialise(mode, datetime.now(UTC))
+    given: dict[str, Any] = {
+        "storage_id": storage_id,
+        "data_dir": root,
+        "tls_cert_file": root / "unused.crt",
+        "tls_key_file": root / "unused.key",
+        "ticket_key": SecretStr(encode_key(bytes(32))),
+        "issuer": issuer.issuer,
+        "jwks_url": "https://unused.test/jwks.json",
+    }
+    app = build(ElementSettings(**given | settings), keys=issuer.keys)
+    with running_app(app) as url:
+        yield ElementProcess(storage_id, mode, url, root)
+
+
+@dataclass
+class AdminStub:
+    """Admin as ingester knows it, with everything that can go wrong at hand."""
+
+    issuer: TokenIssuer
+    elements: list[ElementProcess] = field(default_factory=list)
+    registered: list[dict[str, Any]] = field(default_factory=list)
+    asked_for_elements: int = 0
+    registry_status: int = 201
+    elements_status: int = 200
+    token_status: int = 200
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/api/v1/auth/token")
+        def token(resource: str = Form()) -> JSONResponse:
+            token = self.issuer.token((Scope.FILES_WRITE, Scope.STORAGE_READ), audience=resource, subject="sa:ingester")
+            return JSONResponse({"access_token": token, "expires_in": 300}, status_code=self.token_status)
+
+        @app.get("/api/v1/storage-elements")
+        def storage_elements(mode: Mode, status: str) -> JSONResponse:
+            self.asked_for_elements += 1
+            assert status == "online"
+            items = [
+                {"storage_id": one.storage_id, "url": one.url, "available_bytes": one.available_bytes}
+                for one in self.elements
+                if one.mode is mode
+            ]
+            return JSONResponse({"items": items, "total": len(items)}, status_code=self.elements_status)
+
+        @app.post("/api/v1/registry/files")
+        async def register(request: Request) -> JSONResponse:
+            if self.registry_status < 300:
+                self.registered.append(await request.json())
+            return JSONResponse({}, status_code=self.registry_status)
+
+        @app.get("/health/ready")
+        def ready() -> dict[str, str]:
+            return {"status": "ok"}
+
+        @app.get("/.well-known/jwks.json")
+        def jwks() -> dict[str, Any]:
+            return self.issuer.jwks()
+
+        return app
+
+
+@dataclass
+class Ingester:
+    """A running ingester-service and a client for it."""
+
+    http: httpx.AsyncClient
+    admin: AdminStub
+    issuer: TokenIssuer
+    stack: ExitStack
+    directory: Path
+
+    def element(self, storage_id: str, mode: Mode = Mode.RW, **settings: Any) -> ElementProcess:
+        element = self.stack.enter_context(
+            running_element(storage_id, mode, self.directory / storage_id, self.issuer, **settings)
+        )
+        self.admin.elements.append(element)
+        return element
+
+    async def send(self, content: bytes | AsyncIterator[bytes], query: str = "", **headers: str) -> httpx.Response:
+        sent = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"} | self.issuer.bearer() | headers
+        return await self.http.post(f"/api/v1/files/upload{query}", content=content, headers=sent)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Waits for what another process or thread is about to do."""
+    deadline = time.monotonic() + seconds
+    for _ in range(int(seconds / _POLL_SECONDS)):
+        if condition():
+            return
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(_POLL_SECONDS)
+    raise AssertionError("it did not happen in time")
