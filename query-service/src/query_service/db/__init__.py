@@ -1,0 +1,1 @@
+"""PostgreSQL, read only: statements and migrations."""

@@ -1,0 +1,1 @@
+"""One file: what is known of it, and its bytes."""

@@ -1,0 +1,1 @@
+"""Finding files: what is asked, what is answered, and how a page is continued."""

@@ -1,0 +1,114 @@
+"""What may be asked (api.md, "Search"). What cannot be honoured is refused, never ignored."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from artstore_core.files import FileStatus, Metadata, Moment, Tags
+from artstore_core.pages import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from artstore_core.retention import RetentionPolicy
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+MAX_QUERY = 1000
+MAX_BIGINT = 2**63 - 1
+
+
+class Mode(StrEnum):
+    """How `query` is compared.
+
+    `exact`: the whole file name, or a whole tag. `partial`: each word is a part of the name, description or tags.
+    `fulltext`: words in any grammatical form in name, tags, description and metadata; `"…"`, `or` and `-` as in web
+    searches. Letter case, and ё or е, never matter.
+    """
+
+    EXACT = "exact"
+    PARTIAL = "partial"
+    FULLTEXT = "fulltext"
+
+
+class SortBy(StrEnum):
+    UPLOADED_AT = "uploaded_at"
+    ORIGINAL_FILENAME = "original_filename"
+    SIZE = "size"
+    RELEVANCE = "relevance"
+
+
+class SortOrder(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+class Facet(StrEnum):
+    FILE_EXTENSION = "file_extension"
+    TAGS = "tags"
+    CONTENT_TYPE = "content_type"
+    UPLOADED_BY = "uploaded_by"
+    RETENTION_POLICY = "retention_policy"
+    STATUS = "status"
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain NUL")
+    text.encode()  # a lone surrogate is a UnicodeEncodeError, and that is a ValueError
+    return text
+
+
+def _all_storable(texts: list[str]) -> list[str]:
+    return [_storable(text) for text in texts]
+
+
+def _bare(extension: str) -> str:
+    return extension.removeprefix(".").lower()
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUERY), AfterValidator(_storable)]
+Words = Annotated[Text | None, BeforeValidator(_blank_is_none)]
+Extension = Annotated[
+    str, StringConstraints(min_length=1, max_length=100), AfterValidator(_storable), AfterValidator(_bare)
+]
+Size = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
+
+
+class SearchRequest(BaseModel):
+    """The body of `POST /api/v1/search`. Sizes in bytes; every filter narrows; null means no filter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    query: Words = None
+    mode: Mode = Mode.FULLTEXT
+    filename: Annotated[Words, Field(description="A part of the file name; all of it in mode exact")] = None
+    file_extension: Annotated[Extension | None, BeforeValidator(_blank_is_none)] = None
+    tags: Annotated[
+        Annotated[Tags, AfterValidator(_all_storable)] | None, Field(description="The file has all of these")
+    ] = None
+    uploaded_by: Text | None = None
+    content_type: Text | None = None
+    retention_policy: RetentionPolicy | None = None
+    status: Annotated[FileStatus | None, Field(description="Absent: active and damaged")] = None
+    min_size: Size | None = None
+    max_size: Size | None = None
+    uploaded_after: Annotated[Moment | None, Field(description="From this instant on")] = None
+    uploaded_before: Annotated[Moment | None, Field(description="Before this instant")] = None
+    metadata: Annotated[Metadata | None, Field(description="The file's metadata contains this object")] = None
+    sort_by: Annotated[SortBy | None, Field(description="Absent: relevance in fulltext with a query, else time")] = None
+    sort_order: SortOrder = SortOrder.DESC
+    facets: Annotated[list[Facet], Field(max_length=len(Facet))] = []
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
+    cursor: Annotated[str | None, Field(max_length=4096, description="`next_cursor` of the page before")] = None
+    exact_total: Annotated[bool, Field(description="Count beyond 10,000 too")] = False
+
+    @property
+    def by_words(self) -> bool:
+        """Whether there are words to rank and to highlight."""
+        return self.mode is Mode.FULLTEXT and self.query is not None
+
+    @property
+    def order(self) -> SortBy:
+        return self.sort_by or (SortBy.RELEVANCE if self.by_words else SortBy.UPLOADED_AT)
