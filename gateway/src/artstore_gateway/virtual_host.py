@@ -1,0 +1,133 @@
+"""The table of routes as Envoy's virtual host."""
+
+from __future__ import annotations
+
+import re
+
+from artstore_gateway.routes import ROUTES, Resource, Route, Service
+from artstore_gateway.settings import GatewaySettings
+from artstore_gateway.tokens import access_rule
+from artstore_gateway.typed import Config, seconds, typed
+
+BUFFER = "envoy.filters.http.buffer"
+CORS = "envoy.filters.http.cors"
+
+_NO_BODY_LIMIT = {BUFFER: typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)}
+
+_CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_CORS_REQUEST_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, Range, "
+    "Repr-Digest, Traceparent, Tracestate, Tus-Resumable, Upload-Defer-Length, Upload-Length, Upload-Metadata, "
+    "Upload-Offset, X-Request-Id"
+)
+_CORS_RESPONSE_HEADERS = (
+    "Accept-Ranges, Allow, Content-Disposition, Content-Range, ETag, Location, Repr-Digest, Retry-After, "
+    "Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Expires, Upload-Length, Upload-Offset, "
+    "WWW-Authenticate, X-Request-Id"
+)
+
+
+def virtual_host(settings: GatewaySettings) -> Config:
+    """A `VirtualHost` for any name: each resource's methods and its 405. The rest is Envoy's 404."""
+    routes = [entry for resource in ROUTES for entry in _resource(resource, settings)]
+    host: Config = {"name": "artstore", "domains": ["*"], "response_headers_to_remove": ["server"]}
+    if not settings.cors_origins:
+        return {**host, "routes": routes}
+    return {
+        **host,
+        "typed_per_filter_config": {CORS: _cors(settings.cors_origins)},
+        "routes": [_preflight(), *routes],
+    }
+
+
+def path_pattern(path: str) -> str:
+    """The RE2 expression of a path of the table: `{name}` is one segment, a last `/**` is anything below."""
+    below = path.endswith("/**")
+    literal = path.removesuffix("/**")
+    pattern = "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{\w+\})", literal))
+    return f"{pattern}/.*" if below else pattern
+
+
+def _resource(resource: Resource, settings: GatewaySettings) -> list[Config]:
+    routes = [_route(resource, route, settings) for route in resource.routes]
+    return [*routes, _method_not_allowed(resource)]
+
+
+def _match(resource: Resource) -> Config:
+    if "{" in resource.path or "*" in resource.path:
+        return {"safe_regex": {"regex": path_pattern(resource.path)}}
+    return {"path": resource.path}
+
+
+def _route(resource: Resource, route: Route, settings: GatewaySettings) -> Config:
+    methods = "|".join(route.methods)
+    return {
+        "name": f"{methods} {resource.path}",
+        "match": {
+            **_match(resource),
+            "headers": [
+                {"name": ":method", "string_match": {"safe_regex": {"regex": methods}}},
+            ],
+        },
+        "route": {"cluster": route.service.value, **_times(route, settings)},
+        "typed_per_filter_config": {
+            **access_rule(route.access),
+            **(_NO_BODY_LIMIT if route.streams else {}),
+        },
+    }
+
+
+def _times(route: Route, settings: GatewaySettings) -> Config:
+    if route.streams:
+        # No retry either: Envoy would keep a copy of the body for it.
+        return {"timeout": "0s", "idle_timeout": seconds(settings.bytes_idle_seconds)}
+    return {
+        "timeout": seconds(settings.request_timeout_seconds),
+        # Only while the service has seen nothing of the request, so it is safe for every method.
+        "retry_policy": {"retry_on": "connect-failure", "num_retries": 2},
+    }
+
+
+def _method_not_allowed(resource: Resource) -> Config:
+    return {
+        "name": f"405 {resource.path}",
+        "match": _match(resource),
+        "direct_response": {"status": 405},
+        "response_headers_to_add": [
+            {
+                "header": {"key": "Allow", "value": ", ".join(resource.methods)},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+        "typed_per_filter_config": _NO_BODY_LIMIT,
+    }
+
+
+def _preflight() -> Config:
+    """Questions of browsers (Fetch standard, "CORS preflight"): Envoy's CORS filter answers them all itself.
+
+    It does so only where a route leads somewhere, which the 405 of a resource does not.
+    """
+    return {
+        "name": "preflight",
+        "match": {
+            "prefix": "/",
+            "headers": [
+                {"name": ":method", "string_match": {"exact": "OPTIONS"}},
+                {"name": "access-control-request-method", "present_match": True},
+            ],
+        },
+        "route": {"cluster": Service.ADMIN.value},
+    }
+
+
+def _cors(origins: tuple[str, ...]) -> Config:
+    return typed(
+        "envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        allow_origin_string_match=[{"exact": origin} for origin in origins],
+        allow_methods=_CORS_METHODS,
+        allow_headers=_CORS_REQUEST_HEADERS,
+        expose_headers=_CORS_RESPONSE_HEADERS,
+        max_age="600",
+        forward_not_matching_preflights=False,
+    )
