@@ -1,0 +1,111 @@
+"""What each service is told, in its own variables. Secrets go by file (`X_FILE`)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+
+from artstore_tickets.keys import element_key, encode_key
+
+from artstore_stack.addresses import issuer, service_url
+from artstore_stack.database import OWNER, Database
+from artstore_stack.layout import Layout
+from artstore_stack.parts import ELEMENTS, Part
+from artstore_stack.ports import HOST, Ports
+from artstore_stack.secret_store import SecretStore
+from artstore_stack.tls import LocalCa
+
+PREFIXES = {
+    Part.ADMIN: "AM",
+    Part.SE_EDIT: "SE",
+    Part.SE_RW: "SE",
+    Part.INGESTER: "IG",
+    Part.QUERY: "QM",
+    Part.RENDER: "RS",
+}
+
+Environment = dict[str, str]
+
+
+class Environments:
+    """Makes the variables of every service of one stack."""
+
+    def __init__(self, layout: Layout, ports: Ports, secrets: SecretStore, ca: LocalCa, database: Database) -> None:
+        self._layout, self._ports, self._secrets, self._ca = layout, ports, secrets, ca
+        self._database = database
+
+    def of(self, part: Part) -> Environment:
+        """The variables that the stack sets for `part`; empty for what is no service of ours."""
+        if part not in PREFIXES:
+            return {}
+        prefix = PREFIXES[part]
+        values = {"HOST": HOST, "PORT": str(self._ports.of(part)), "ISSUER": issuer(self._ports)}
+        if part is not Part.ADMIN:
+            values["JWKS_URL"] = f"{service_url(Part.ADMIN, self._ports)}/.well-known/jwks.json"
+            values["JWKS_CACHE_FILE"] = str(self._layout.jwks_cache(part))
+        if part not in ELEMENTS:
+            values["CA_FILE"] = str(self._ca.certificate)
+        values |= self._own(part)
+        return {f"{prefix}_{name}": value for name, value in values.items()}
+
+    def _own(self, part: Part) -> Environment:
+        if part in ELEMENTS:
+            return self._element(part)
+        if part is Part.ADMIN:
+            return self._admin()
+        if part is Part.INGESTER:
+            return self._ingester()
+        if part is Part.QUERY:
+            return self._query()
+        return {"DATABASE_URL_FILE": self._database_url("artstore_render")}
+
+    def _admin(self) -> Environment:
+        self._secrets.key("key-encryption-key")
+        return {
+            "DATABASE_URL_FILE": self._database_url("artstore_admin"),
+            "MIGRATION_DATABASE_URL_FILE": self._database_url(OWNER),
+            "KEY_ENCRYPTION_KEY_FILE": str(self._secrets.path("key-encryption-key")),
+            "BOOTSTRAP_FILE": str(self._secrets.path("bootstrap.json")),
+        }
+
+    def _element(self, part: Part) -> Environment:
+        master = base64.b64decode(self._secrets.key("ticket-master-key"))
+        own = self._secrets.store(f"ticket-key-{part}", encode_key(element_key(master, part)))
+        certificate = self._ca.server(part)
+        return {
+            "STORAGE_ID": part.value,
+            "DATA_DIR": str(self._layout.element(part)),
+            "TLS_CERT_FILE": str(certificate.certificate),
+            "TLS_KEY_FILE": str(certificate.key),
+            "TICKET_KEY_FILE": str(own),
+        }
+
+    def _ingester(self) -> Environment:
+        self._secrets.password("client-ingester")
+        return {
+            "ADMIN_URL": service_url(Part.ADMIN, self._ports),
+            "CLIENT_ID": self._secrets.client_id("ingester"),
+            "CLIENT_SECRET_FILE": str(self._secrets.path("client-ingester")),
+        }
+
+    def _query(self) -> Environment:
+        self._secrets.key("ticket-master-key")
+        return {
+            "DATABASE_URL_FILE": self._database_url("artstore_query"),
+            "MIGRATION_DATABASE_URL_FILE": self._database_url(OWNER),
+            "TICKET_MASTER_KEY_FILE": str(self._secrets.path("ticket-master-key")),
+        }
+
+    def _database_url(self, role: str) -> str:
+        path: Path = self._secrets.store(f"db-url-{role}", self._database.url(role))
+        return str(path)
+
+
+def without_ours(caller: Mapping[str, str], ours: Mapping[str, str]) -> Environment:
+    """The caller's environment less what the stack sets itself, in either spelling (`X`, `X_FILE`).
+
+    What is left reaches the services: `IG_MAX_UPLOAD_BYTES=… make up` raises a limit.
+    """
+    names = {name.removesuffix("_FILE") for name in ours}
+    return {name: value for name, value in caller.items() if name.removesuffix("_FILE") not in names}
