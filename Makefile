@@ -1,0 +1,84 @@
+# ArtStore: everything a developer types. `make` alone lists the targets.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := $(wildcard libs/*/) gateway/ $(wildcard *-service/) storage-element/
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(VENV)/.ready ## Make the virtual environment (done by the others when needed)
+
+$(VENV)/.ready: requirements/dev.txt $(wildcard */pyproject.toml libs/*/pyproject.toml)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(foreach package,$(PACKAGES),-e ./$(package))
+	@touch $@
+
+.PHONY: lock
+lock: ## Pin the dependencies of requirements/*.in, with hashes
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet uv
+	for set in build services dev; do $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements/$$set.txt requirements/$$set.in; done
+
+.PHONY: up
+up: venv ## Start everything here (DETACH=1: return when ready; ARTSTORE_PORT_BASE=9000: other ports)
+	@$(BIN)/python -m artstore_stack up $(if $(filter-out 0,$(DETACH)),--detach)
+
+.PHONY: down
+down: venv ## Stop everything, keep the data
+	@$(BIN)/python -m artstore_stack down
+
+.PHONY: reset
+reset: venv ## Stop everything and throw the data away
+	@$(BIN)/python -m artstore_stack reset
+
+.PHONY: status
+status: venv ## Show each part: state, pid, since, health, reason
+	@$(BIN)/python -m artstore_stack status
+
+.PHONY: stop
+stop: venv ## Take one part away: PART=postgres
+	@$(BIN)/python -m artstore_stack stop $(PART)
+
+.PHONY: start
+start: venv ## Bring one part back: PART=postgres
+	@$(BIN)/python -m artstore_stack start $(PART)
+
+##@ Checks
+
+.PHONY: test
+test: venv lint types unit e2e ## Everything that must hold: lint, types, unit, integration, contract, end to end
+
+.PHONY: lint
+lint: venv ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: venv ## mypy, strict, a package at a time
+	@set -e; for package in $(PACKAGES) openapi bench tests; do echo "mypy $$package"; \
+		$(BIN)/mypy --no-error-summary $$package; done
+
+.PHONY: unit
+unit: venv ## Unit, contract and integration tests, on a real PostgreSQL and a real Envoy
+	$(BIN)/pytest -q -n 2 --dist worksteal $(PACKAGES) tests/contract
+
+.PHONY: e2e
+e2e: venv ## End to end: the whole stack, through Envoy, with real clients
+	$(BIN)/pytest -q tests/e2e tests/faults
+
+.PHONY: openapi
+openapi: venv ## Write openapi/*.yaml anew from the code
+	$(BIN)/python openapi/generate.py
+
+.PHONY: format
+format: venv ## Let ruff put the code in order
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
