@@ -82,3 +82,7 @@ openapi: venv ## Write openapi/*.yaml anew from the code
 .PHONY: format
 format: venv ## Let ruff put the code in order
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+.PHONY: bench-big-file
+bench-big-file: venv ## 3 GiB through the gateway and back: speed beside the disk, memory of every process
+	$(BIN)/python bench/big_file.py
