@@ -10,7 +10,8 @@ PACKAGES := $(wildcard libs/*/) gateway/ $(wildcard *-service/) storage-element/
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(VENV)/.ready ## Make the virtual environment (done by the others when needed)
@@ -27,6 +28,8 @@ lock: ## Pin the dependencies of requirements/*.in, with hashes
 	$(VENV)/lock/bin/python -m pip install --quiet uv
 	for set in build services dev; do $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements/$$set.txt requirements/$$set.in; done
+
+##@ Running
 
 .PHONY: up
 up: venv ## Start everything here (DETACH=1: return when ready; ARTSTORE_PORT_BASE=9000: other ports)
@@ -82,6 +85,8 @@ openapi: venv ## Write openapi/*.yaml anew from the code
 .PHONY: format
 format: venv ## Let ruff put the code in order
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+##@ Figures
 
 .PHONY: bench-big-file
 bench-big-file: venv ## 3 GiB through the gateway and back: speed beside the disk, memory of every process
