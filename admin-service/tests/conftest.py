@@ -11,10 +11,10 @@ import httpx
 import pytest
 from admin_service.config import Settings
 from admin_service.db.engine import Database as Store
-from admin_service.db.engine import make_engine
-from admin_service.db.migrate import upgrade
+from admin_service.db.migrate import MIGRATIONS
 from admin_service.main import build
 from admin_support import GIVEN, ISSUER, KEY, Admin, run_bootstrap
+from artstore_postgres.engine import make_engine
 from artstore_testing.postgres import Database, PostgresServer
 from asgi_lifespan import LifespanManager
 from pydantic import SecretStr
@@ -34,14 +34,14 @@ def settings(migrated: Database) -> Settings:
 def first_start(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database after `migrate` and `bootstrap`, for tests to copy."""
     with postgres.database() as database:
-        upgrade(database.url())
+        MIGRATIONS.upgrade(database.url())
         postgres.allow_login("artstore_admin", "artstore_query", "artstore_render")
         asyncio.run(_first_start(database, tmp_path_factory.mktemp("bootstrap")))
         yield database
 
 
 async def _first_start(database: Database, directory: Path) -> None:
-    store = Store(make_engine(database.url("artstore_admin")))
+    store = Store(make_engine(database.url("artstore_admin"), application="test", pool_size=1))
     await run_bootstrap(store, GIVEN, directory)
     await store.close()
 
@@ -54,7 +54,7 @@ def migrated(postgres: PostgresServer, first_start: Database) -> Iterator[Databa
 
 @pytest.fixture
 async def admin(settings: Settings) -> AsyncIterator[Admin]:
-    store = Store(make_engine(settings.database_url.get_secret_value()))
+    store = Store(make_engine(settings.database_url.get_secret_value(), application="test", pool_size=2))
     app = build(settings)
     async with (
         LifespanManager(app) as manager,

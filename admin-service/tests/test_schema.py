@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from admin_service.db.migrate import VERSION_TABLE, upgrade
+from admin_service.db.migrate import MIGRATIONS
 from admin_service.db.tables import metadata
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 async def test_migrated_schema_equals_the_tables_of_the_code(migrated: Database) -> None:
     engine = create_async_engine(make_url(migrated.url()).set(drivername="postgresql+asyncpg"))
     async with engine.connect() as connection:
-        options = {"version_table": VERSION_TABLE, "compare_server_default": True}
+        options = {"version_table": MIGRATIONS.version_table, "compare_server_default": True}
         differences = await connection.run_sync(
             lambda sync: compare_metadata(MigrationContext.configure(sync, opts=options), metadata)
         )
@@ -25,7 +25,7 @@ async def test_migrated_schema_equals_the_tables_of_the_code(migrated: Database)
 
 
 def test_migrating_again_changes_nothing(migrated: Database) -> None:
-    upgrade(migrated.url())
+    MIGRATIONS.upgrade(migrated.url())
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import httpx
-from admin_service.db.migrate import upgrade as upgrade_admin
+from admin_service.db.migrate import MIGRATIONS as ADMIN_MIGRATIONS
 from artstore_core.ids import new_id
 from artstore_core.modes import Mode
 from artstore_testing.postgres import Database, PostgresServer
@@ -25,7 +25,7 @@ from artstore_tickets import element_key, encode_key
 from asgi_lifespan import LifespanManager
 from pydantic import SecretStr
 from query_service.config import Settings
-from query_service.db.migrate import upgrade
+from query_service.db.migrate import MIGRATIONS
 from query_service.main import build
 from storage_element.config import Settings as ElementSettings
 from storage_element.disk.filesystem import RealFileSystem
@@ -116,8 +116,8 @@ class Query:
 
 
 def migrate(postgres: PostgresServer, database: Database) -> None:
-    upgrade_admin(database.url())
-    upgrade(database.url())
+    ADMIN_MIGRATIONS.upgrade(database.url())
+    MIGRATIONS.upgrade(database.url())
     postgres.allow_login("artstore_admin", "artstore_query", "artstore_render")
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import asyncpg
 import pytest
 import query_service
-from admin_service.db.migrate import upgrade as upgrade_admin
+from admin_service.db.migrate import MIGRATIONS as ADMIN_MIGRATIONS
 from artstore_testing.postgres import Database, PostgresServer
-from query_service.db.migrate import downgrade, upgrade
+from query_service.db.migrate import MIGRATIONS
 from query_service.search.words import SEPARATORS
 
 SCHEMA = """
@@ -28,7 +28,7 @@ ORDER BY 1, 2
 
 @pytest.fixture
 async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    await asyncio.to_thread(upgrade_admin, database.url())
+    await asyncio.to_thread(ADMIN_MIGRATIONS.upgrade, database.url())
     connection = await asyncpg.connect(database.url())
     yield connection
     await connection.close()
@@ -40,14 +40,14 @@ async def schema(connection: asyncpg.Connection) -> list[Any]:
 
 async def test_migrated_again_or_back_and_forth_is_as_fresh(owner: asyncpg.Connection, database: Database) -> None:
     empty = await schema(owner)
-    await asyncio.to_thread(upgrade, database.url())
+    await asyncio.to_thread(MIGRATIONS.upgrade, database.url())
     fresh = await schema(owner)
     assert len(fresh) > len(empty)
-    await asyncio.to_thread(upgrade, database.url())
+    await asyncio.to_thread(MIGRATIONS.upgrade, database.url())
     assert await schema(owner) == fresh
-    await asyncio.to_thread(downgrade, database.url(), "base")
+    await asyncio.to_thread(MIGRATIONS.downgrade, database.url(), "base")
     assert await schema(owner) == empty
-    await asyncio.to_thread(upgrade, database.url())
+    await asyncio.to_thread(MIGRATIONS.upgrade, database.url())
     assert await schema(owner) == fresh
 
 
@@ -64,18 +64,18 @@ async def test_two_migrators_at_once_do_not_hinder_each_other(owner: asyncpg.Con
 async def test_an_index_left_invalid_by_a_broken_run_is_built_anew(
     owner: asyncpg.Connection, database: Database
 ) -> None:
-    await asyncio.to_thread(upgrade, database.url(), "0001")
+    await asyncio.to_thread(MIGRATIONS.upgrade, database.url(), "0001")
     await owner.execute("CREATE INDEX files_search_size_idx ON files (checksum)")
-    await asyncio.to_thread(upgrade, database.url())
+    await asyncio.to_thread(MIGRATIONS.upgrade, database.url())
     definition = await owner.fetchval("SELECT indexdef FROM pg_indexes WHERE indexname = 'files_search_size_idx'")
     assert "(size, file_id)" in definition
 
 
 async def test_building_indexes_does_not_stop_writers(owner: asyncpg.Connection, database: Database) -> None:
-    await asyncio.to_thread(upgrade, database.url(), "0001")
+    await asyncio.to_thread(MIGRATIONS.upgrade, database.url(), "0001")
     async with owner.transaction():
         await owner.execute("LOCK TABLE files IN ROW EXCLUSIVE MODE")
-        building = asyncio.create_task(asyncio.to_thread(upgrade, database.url()))
+        building = asyncio.create_task(asyncio.to_thread(MIGRATIONS.upgrade, database.url()))
         other = await asyncpg.connect(database.url())
         await other.execute("SET lock_timeout = '2s'")
         await other.execute("DELETE FROM files")
@@ -117,4 +117,4 @@ async def test_admins_role_can_still_write_and_querys_cannot(migrated: Database)
 def test_migrating_before_admin_says_what_is_missing(postgres: PostgresServer, database: Database) -> None:
     del postgres
     with pytest.raises(Exception, match="files"):
-        upgrade(database.url())
+        MIGRATIONS.upgrade(database.url())

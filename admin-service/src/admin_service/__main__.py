@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 
-from artstore_kit.logs import configure_logs
+from artstore_kit.commands import Command, prepare, run_command
 from artstore_kit.server import serve
-from artstore_kit.settings import ServiceSettings, load
+from artstore_postgres.engine import make_engine
 
 from admin_service.bootstrap import Bootstrap, bootstrap
 from admin_service.config import BootstrapSettings, MigrationSettings, Settings
-from admin_service.db.engine import Database, make_engine
-from admin_service.db.migrate import upgrade
+from admin_service.db.engine import Database
+from admin_service.db.migrate import MIGRATIONS
 from admin_service.identity.clock import system_clock
 from admin_service.identity.keys import KeyVault
 from admin_service.identity.secrets import Argon2Hasher
@@ -20,24 +19,22 @@ from admin_service.main import SERVICE, build
 
 
 def run_serve() -> None:
-    settings = load(Settings)
-    _logs(settings)
+    settings = prepare(Settings, SERVICE)
     serve(build(settings), settings)
 
 
 def run_migrate() -> None:
-    settings = load(MigrationSettings)
-    _logs(settings)
-    upgrade(settings.migration_database_url.get_secret_value())
+    settings = prepare(MigrationSettings, SERVICE)
+    MIGRATIONS.upgrade(settings.migration_database_url.get_secret_value())
 
 
 def run_bootstrap() -> None:
-    settings = load(BootstrapSettings)
-    _logs(settings)
+    settings = prepare(BootstrapSettings, SERVICE)
     wanted = Bootstrap.read(settings.bootstrap_file)
 
     async def run() -> None:
-        database = Database(make_engine(settings.database_url.get_secret_value()))
+        url = settings.database_url.get_secret_value()
+        database = Database(make_engine(url, application=f"{SERVICE.name} bootstrap", pool_size=1))
         async with database.transaction() as rows:
             vault = KeyVault(settings.key_encryption_bytes)
             await bootstrap(rows, wanted, vault=vault, hasher=Argon2Hasher(), clock=system_clock)
@@ -46,24 +43,11 @@ def run_bootstrap() -> None:
     asyncio.run(run())
 
 
-def _logs(settings: ServiceSettings) -> None:
-    configure_logs(SERVICE.name, level=settings.log_level, form=settings.log_format)
-
-
 COMMANDS = {
-    "serve": (run_serve, "answer requests until SIGTERM"),
-    "migrate": (run_migrate, "bring the database schema up to date"),
-    "bootstrap": (run_bootstrap, "make the first admin, the services' accounts and the element list"),
+    "serve": Command(run_serve, "answer requests until SIGTERM"),
+    "migrate": Command(run_migrate, "bring the database schema up to date"),
+    "bootstrap": Command(run_bootstrap, "make the first admin, the services' accounts and the element list"),
 }
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m admin_service", description=SERVICE.description)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, words) in COMMANDS.items():
-        commands.add_parser(name, help=words)
-    COMMANDS[parser.parse_args().command][0]()
-
-
 if __name__ == "__main__":
-    main()
+    run_command("admin_service", SERVICE, COMMANDS)

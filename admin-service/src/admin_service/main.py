@@ -14,12 +14,13 @@ from artstore_kit.app import ServiceInfo, create_app
 from artstore_kit.health import Check
 from artstore_kit.outgoing import outgoing_client
 from artstore_kit.tracing import Tracing
+from artstore_postgres.engine import make_engine
 from fastapi import FastAPI
 
 from admin_service import __version__
 from admin_service.clients.element import ElementClient
 from admin_service.config import Settings
-from admin_service.db.engine import Database, make_engine
+from admin_service.db.engine import POOL_SIZE, Database
 from admin_service.http import oauth, registry, service_accounts, storage_elements
 from admin_service.identity.accounts import ServiceAccounts
 from admin_service.identity.clock import Clock, system_clock
@@ -39,7 +40,13 @@ SERVICE = ServiceInfo(
 def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """The app. Nothing is connected before it starts."""
     tracing = Tracing(SERVICE.name, SERVICE.version)
-    database = Database(make_engine(settings.database_url.get_secret_value()))
+    engine = make_engine(
+        settings.database_url.get_secret_value(),
+        application=SERVICE.name,
+        pool_size=POOL_SIZE,
+        tracer_provider=tracing.provider,
+    )
+    database = Database(engine)
     elements = outgoing_client(tracing, ca_file=settings.ca_file)
 
     keys = KeyRing(database.key_rows, KeyVault(settings.key_encryption_bytes), clock)

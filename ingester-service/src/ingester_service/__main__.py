@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
-
-from artstore_kit.logs import configure_logs
+from artstore_kit.commands import Command, prepare, run_command
 from artstore_kit.server import serve
-from artstore_kit.settings import load
 
 from ingester_service.config import Settings
 from ingester_service.main import SERVICE, build
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m ingester_service", description=SERVICE.description)
-    parser.add_subparsers(required=True).add_parser("serve", help="answer requests until SIGTERM")
-    parser.parse_args()
-
-    settings = load(Settings)
-    configure_logs(SERVICE.name, level=settings.log_level, form=settings.log_format)
+def run_serve() -> None:
+    settings = prepare(Settings, SERVICE)
     serve(build(settings), settings)
 
 
+COMMANDS = {"serve": Command(run_serve, "answer requests until SIGTERM")}
+
 if __name__ == "__main__":
-    main()
+    run_command("ingester_service", SERVICE, COMMANDS)

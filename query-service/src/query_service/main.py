@@ -14,12 +14,13 @@ from artstore_kit.app import ServiceInfo, create_app
 from artstore_kit.health import Check
 from artstore_kit.outgoing import outgoing_client
 from artstore_kit.tracing import Tracing
+from artstore_postgres.engine import make_engine
 from fastapi import FastAPI
 
 from query_service import __version__
 from query_service.clients.elements import ElementSource
 from query_service.config import Settings
-from query_service.db.engine import Database, make_engine
+from query_service.db.engine import ISOLATION, POOL_SIZE, SETTINGS, Database
 from query_service.db.files import FileRows
 from query_service.db.search import SearchIndex
 from query_service.files.download import Downloads
@@ -44,7 +45,16 @@ def system_clock() -> datetime:
 def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """The app. Nothing is connected before it starts."""
     tracing = Tracing(SERVICE.name, SERVICE.version)
-    database = Database(make_engine(settings.database_url.get_secret_value(), settings.statement_seconds))
+    engine = make_engine(
+        settings.database_url.get_secret_value(),
+        application=SERVICE.name,
+        pool_size=POOL_SIZE,
+        statement_seconds=settings.statement_seconds,
+        settings=SETTINGS,
+        tracer_provider=tracing.provider,
+        isolation_level=ISOLATION,
+    )
+    database = Database(engine)
     plain = outgoing_client(tracing, ca_file=settings.ca_file)
     storage = outgoing_client(tracing, ca_file=settings.ca_file, max_connections=MAX_DOWNLOADS_AT_ONCE)
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from artstore_auth.guard import Guard
 from artstore_auth.keys import RemoteKeys
-from artstore_auth.verify import TokenVerifier
-from artstore_core.scopes import PUBLIC_AUDIENCE
+from artstore_core.errors import AdminUnavailable
 from artstore_kit.app import ServiceInfo, create_app
 from artstore_kit.health import Check
 from artstore_kit.outgoing import outgoing_client
 from artstore_kit.tracing import Tracing
+from artstore_postgres.engine import Postgres, make_engine
 from fastapi import FastAPI
 
 from render_service import __version__
 from render_service.config import Settings
-from render_service.db.engine import Database, make_engine
 
 SERVICE = ServiceInfo(
     name="render-service",
@@ -26,14 +24,21 @@ SERVICE = ServiceInfo(
     description="Makes previews of files.",
 )
 
+POOL_SIZE = 5
+
 
 def build(settings: Settings) -> FastAPI:
     """The app. Nothing is connected before it starts."""
     tracing = Tracing(SERVICE.name, SERVICE.version)
-    database = Database(make_engine(settings.database_url.get_secret_value()))
+    engine = make_engine(
+        settings.database_url.get_secret_value(),
+        application=SERVICE.name,
+        pool_size=POOL_SIZE,
+        tracer_provider=tracing.provider,
+    )
+    database = Postgres(engine, away=lambda: AdminUnavailable("The database cannot be reached now"))
     plain = outgoing_client(tracing, ca_file=settings.ca_file)
     keys = RemoteKeys(settings.jwks_url, plain, cache_file=settings.jwks_cache_file)
-    guard = Guard(TokenVerifier(keys, issuer=settings.issuer, audiences=[PUBLIC_AUDIENCE]))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -41,7 +46,7 @@ def build(settings: Settings) -> FastAPI:
         await plain.aclose()
         await database.close()
 
-    app = create_app(
+    return create_app(
         SERVICE,
         routers=[],
         checks=[
@@ -52,5 +57,3 @@ def build(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         tracing=tracing,
     )
-    app.state.guard = guard  # the door that every route of previews will stand behind
-    return app

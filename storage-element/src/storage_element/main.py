@@ -37,8 +37,12 @@ from storage_element.store.index import MemoryIndex
 from storage_element.store.uploads import Uploads
 from storage_element.store.workers import Workers
 
-NAME: Final = "storage-element"
-VERSION: Final = version(NAME)
+SERVICE: Final = ServiceInfo(
+    name="storage-element",
+    version=version("storage-element"),
+    title="ArtStore storage element",
+    description="Keeps the bytes, and beside each file its record.",
+)
 _log = get_logger("storage_element")
 _STREAMS: Final = re.compile(r"/api/v1/(files|uploads)/[^/]+")
 
@@ -55,7 +59,7 @@ class Store:
         index, capacity = MemoryIndex(), Capacity(settings.capacity_bytes)
         self.element = Element(
             settings.storage_id,
-            VERSION,
+            SERVICE.version,
             self.disk,
             index,
             capacity,
@@ -93,7 +97,7 @@ def build(
     now: Clock = utc_now,
 ) -> FastAPI:
     """The element as an ASGI app. `keys`, `filesystem` and `now` stand for the JWKS, the disk and the clock."""
-    tracing = Tracing(NAME, VERSION)
+    tracing = Tracing(SERVICE.name, SERVICE.version)
     client = outgoing_client(tracing, ca_file=settings.ca_file)
     store = Store(settings, filesystem or RealFileSystem(), now)
     checks = [Check("data_root", store.probe, required=True)]
@@ -104,7 +108,7 @@ def build(
     key = parse_key(settings.ticket_key.get_secret_value())
     access = Access(Guard(verifier), Tickets(settings.storage_id, key, now))
     app = create_app(
-        ServiceInfo(NAME, VERSION, "ArtStore storage element", "Keeps the bytes, and beside each file its record."),
+        SERVICE,
         routers=[
             info_router(store.element),
             files_router(store.files, access, store.workers, settings.idle_seconds),

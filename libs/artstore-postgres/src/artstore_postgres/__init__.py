@@ -1,0 +1,1 @@
+"""The way to PostgreSQL: engines, one word for its absence, migrations."""
