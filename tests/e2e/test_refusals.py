@@ -120,8 +120,7 @@ def test_at_the_service_itself(world: World, case: Case) -> None:
     check(send(world, world.credentials["services"][case.direct], case), case)
 
 
-def test_expired_token_of_the_real_key_is_refused(world: World) -> None:
-    """The signature is right here, so that only the expiry can refuse it."""
+def test_real_token_with_a_broken_signature_is_refused(world: World) -> None:
     answer = world.http.get(world.gateway + FILE, headers={"Authorization": f"Bearer {world.new_token()[:-4]}AAAA"})
     assert answer.status_code == 401
 
