@@ -29,6 +29,17 @@ async def test_changed_secret_follows_the_file(admin: Admin, tmp_path: Path) -> 
     assert (await admin.ask_token("client")).status_code == 401
 
 
+async def test_services_secret_from_the_file_never_ends(admin: Admin, tmp_path: Path) -> None:
+    """A rotation by the API gave it an end; the next start takes the file's word again."""
+    listed = (await admin.http.get("/api/v1/service-accounts", headers=await admin.bearer())).json()["items"]
+    path = f"/api/v1/service-accounts/{next(one['id'] for one in listed if one['name'] == 'ingester')}"
+    await admin.http.post(f"{path}/rotate-secret", json={"overlap_seconds": 60}, headers=await admin.bearer())
+    await run_bootstrap(admin.store, GIVEN, tmp_path)
+    account = (await admin.http.get(path, headers=await admin.bearer())).json()
+    assert (account["secret_expires_at"], account["previous_secret_expires_at"]) == (None, None)
+    assert (await admin.ask_token("ingester", resource="urn:artstore:internal")).status_code == 200
+
+
 def test_unsafe_element_url_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "bootstrap.json"
     for url in ("http://127.0.0.1", "https://user@host", "https://host/path"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from admin_support import Admin
 from artstore_core.ids import new_id
 
@@ -85,3 +86,18 @@ async def test_elements_are_listed_with_what_is_known(admin: Admin) -> None:
     assert {one["status"] for one in page["items"]} == {"offline"}
     online = await admin.http.get("/api/v1/storage-elements?status=online&mode=rw", headers=headers)
     assert online.json()["total"] == 0
+
+
+@pytest.mark.parametrize("path", [f"{PATH}?storage_element_id=%00", "/api/v1/storage-elements/%00"])
+async def test_id_that_cannot_be_is_refused(admin: Admin, path: str) -> None:
+    answer = await admin.http.get(path, headers=await admin.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"original_filename": "a\x00"}, {"uploaded_by": "\x00"}, {"metadata": {"a": "\x00"}}, {"tags": ["\x00"]}],
+)
+async def test_what_postgresql_cannot_hold_is_refused(admin: Admin, change: dict[str, Any]) -> None:
+    answer = await register(admin, file(**change))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "VALIDATION_ERROR")

@@ -41,7 +41,7 @@ async def test_secret_is_shown_only_once(admin: Admin) -> None:
 async def test_rotation_without_overlap_ends_the_old_secret(admin: Admin) -> None:
     created = await create(admin)
     path = f"{PATH}/{created['id']}/rotate-secret"
-    rotated = (await admin.http.post(path, json={}, headers=await admin.bearer())).json()
+    rotated = (await admin.http.post(path, headers=await admin.bearer())).json()
     assert (await sign_in(admin, created["client_id"], created["client_secret"])).status_code == 401
     assert (await sign_in(admin, created["client_id"], rotated["client_secret"])).status_code == 200
 
@@ -93,3 +93,10 @@ async def test_a_client_without_admin_scope_changes_and_sees_nothing(admin: Admi
         answer = await admin.http.request(method, path, headers=headers, json=NEW if method == "POST" else None)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN")
         assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("field", ["name", "scopes", "status"])
+async def test_what_cannot_be_cleared_is_not(admin: Admin, field: str) -> None:
+    path = f"{PATH}/{(await create(admin))['id']}"
+    answer = await admin.http.patch(path, json={field: None}, headers=await admin.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "VALIDATION_ERROR")

@@ -66,6 +66,8 @@ async def test_service_token_is_for_one_target(admin: Admin, resource: str) -> N
         ("client", {"grant_type": ""}, 400, "invalid_request"),
         ("client", {"client_secret": "twice"}, 400, "invalid_request"),
         ("nobody", {}, 401, "invalid_client"),
+        ("ingester", {"resource": "urn:artstore:element:\x00"}, 400, "invalid_request"),
+        ("nobody\x00", {}, 401, "invalid_client"),
     ],
 )
 async def test_refusals_are_those_of_rfc_6749(
@@ -82,7 +84,7 @@ async def test_wrong_secret_and_unknown_client_look_the_same(admin: Admin) -> No
     unknown = await admin.http.post("/api/v1/auth/token", data=form, auth=("sa_ghost_1", "wrong"))
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.json() == unknown.json()
-    assert wrong.headers["www-authenticate"].startswith("Basic")
+    assert wrong.headers["www-authenticate"].startswith('Basic realm="artstore"')
 
 
 @pytest.mark.parametrize("header", ["Basic !!!", "Basic", "Bearer abc", "Basic OnNlY3JldA=="])

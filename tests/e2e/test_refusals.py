@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +12,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
+import joserfc.jwt
+import jwt
 import pytest
+from admin_service.identity.keys import KeyVault, SigningKey
 from artstore_testing.tokens import TokenIssuer
+from joserfc.jwk import RSAKey
 from world import MAX_UPLOAD_BYTES, World, pdf, within
 
 pytestmark = pytest.mark.e2e
@@ -65,6 +72,24 @@ CASES = [
 ]  # fmt: skip
 
 
+def expired_token(world: World) -> str:
+    """Right in every way but its time: signed with the stack's own key, which only its vault opens."""
+    claims = jwt.decode(world.new_token(), options={"verify_signature": False})
+    key = asyncio.run(signing_key(world))
+    old = {**claims, "iat": claims["iat"] - 7200, "exp": claims["exp"] - 7200}
+    return joserfc.jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, old, key, algorithms=["RS256"])
+
+
+async def signing_key(world: World) -> RSAKey:
+    sealed = base64.b64decode((Path(world.stack.data_dir) / "secrets" / "key-encryption-key").read_text())
+    connection = await asyncpg.connect(world.credentials["database_url"])
+    try:
+        row = await connection.fetchrow("SELECT * FROM jwt_keys ORDER BY active_from DESC LIMIT 1")
+    finally:
+        await connection.close()
+    return KeyVault(sealed).open(SigningKey(**row))
+
+
 def authorization(world: World, kind: str) -> dict[str, str]:
     issuer = TokenIssuer(world.credentials["gateway_tls"])
     match kind:
@@ -77,7 +102,7 @@ def authorization(world: World, kind: str) -> dict[str, str]:
         case "internal":
             return world.bearer("service", resource="urn:artstore:internal")
         case "expired":
-            return issuer.bearer(lifetime=-3600)
+            return {"Authorization": f"Bearer {expired_token(world)}"}
         case "other key":
             return issuer.bearer()
         case "alg none":

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+from artstore_core.elements import StorageId
 from artstore_core.ids import new_id
 from artstore_core.scopes import AccountKind, Scope
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -41,7 +42,7 @@ class GivenAccount(_Strict):
 
 
 class GivenElement(_Strict):
-    storage_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    storage_id: StorageId
     url: Annotated[str, Field(pattern=r"^https://[^/?#@\s]+$")]
 
 
@@ -90,6 +91,14 @@ async def _put_account(rows: AccountRows, given: GivenAccount, hasher: SecretHas
         )
         return
     same_secret = await hasher.matches_any(secret, [known.secret_hash])
-    if not same_secret or known.scopes != given.scopes:
-        hashed = known.secret_hash if same_secret else await hasher.hash(secret)
-        await rows.save(replace(known, secret_hash=hashed, scopes=given.scopes, updated_at=now))
+    wanted = replace(
+        known,
+        secret_hash=known.secret_hash if same_secret else await hasher.hash(secret),
+        # The file gives a secret without an end; a rotation by the API may have left one.
+        secret_expires_at=None,
+        previous_secret_hash=None,
+        previous_secret_expires_at=None,
+        scopes=given.scopes,
+    )
+    if wanted != known:
+        await rows.save(replace(wanted, updated_at=now))

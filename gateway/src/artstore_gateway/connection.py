@@ -79,8 +79,8 @@ def _times() -> Config:
         "stream_idle_timeout": seconds(60),  # byte routes have their own
         # Counts from the last write that made progress after Envoy has decided to close. The default of 1 s cuts
         # the tail off a download with `Connection: close`: the kernel holds megabytes that a slow client needs
-        # several seconds to take.
-        "delayed_close_timeout": seconds(60),
+        # several seconds to take. But it is also how long a client waits to hear that its download broke.
+        "delayed_close_timeout": seconds(15),
         "drain_timeout": seconds(5),
     }
 

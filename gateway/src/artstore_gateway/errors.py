@@ -60,7 +60,7 @@ REPLIES: tuple[Reply, ...] = (
         "UNAUTHORIZED",
         "The access token is meant for another audience.",
         status=401,
-        headers={"WWW-Authenticate": 'Bearer error="invalid_token", error_description="audience not allowed"'},
+        headers={"WWW-Authenticate": f'{REALM}, error="invalid_token", error_description="audience not allowed"'},
     ),
     Reply("response.code == 403", "FORBIDDEN", "This is not allowed."),
     Reply("response.code == 404", "NOT_FOUND", "There is nothing at this path."),
@@ -116,8 +116,8 @@ def _mapper(reply: Reply) -> Config:
     }
     if reply.status is not None:
         mapper["status_code"] = reply.status
-    if reply.headers:
-        mapper["headers_to_add"] = [_header(name, value) for name, value in reply.headers.items()]
+    headers = {"X-Content-Type-Options": "nosniff", **reply.headers}
+    mapper["headers_to_add"] = [_header(name, value) for name, value in headers.items()]
     return mapper
 
 

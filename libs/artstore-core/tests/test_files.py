@@ -23,6 +23,13 @@ GOOD: dict[str, Any] = {
 }
 
 
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value
+
+
 def attributes(**changes: Any) -> Attributes:
     known = {
         "file_id": uuid4(),
@@ -51,6 +58,8 @@ def attributes(**changes: Any) -> Attributes:
         {"metadata": {"a": "\ud800"}},
         {"metadata": {"a": float("nan")}},
         {"metadata": {"a": "x" * 16_384}},
+        {"metadata": nested(900)},
+        {"metadata": nested(33)},
         {"description": "x" * 10_001},
         {"description": "a\x00b"},
         {"ttl_days": 0},
@@ -77,9 +86,14 @@ def test_moments_leave_in_utc_with_z() -> None:
     assert attributes(uploaded_at=moscow).model_dump(mode="json")["uploaded_at"] == "2026-11-21T12:00:00Z"
 
 
-def test_moment_without_zone_is_refused() -> None:
+@pytest.mark.parametrize("moment", ["2026-11-21T12:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_moment_without_zone_or_out_of_range_is_refused(moment: str) -> None:
     with pytest.raises(ValidationError):
-        attributes(uploaded_at="2026-11-21T12:00:00")
+        attributes(uploaded_at=moment)
+
+
+def test_metadata_may_be_nested_to_the_limit() -> None:
+    assert NewFile.model_validate(GOOD | {"metadata": nested(32)}).metadata == nested(32)
 
 
 def test_attributes_keep_what_a_newer_version_wrote() -> None:

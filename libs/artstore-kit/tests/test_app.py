@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Literal
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from artstore_kit.app import MAX_JSON_BODY_BYTES, ServiceInfo, create_app
 from artstore_kit.health import Check, Unhealthy
 from artstore_kit.logs import configure_logs
 from artstore_kit.paging import Paging
+from artstore_kit.tracing import Tracing
 from fastapi import APIRouter, FastAPI, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
@@ -24,6 +26,7 @@ routes = APIRouter()
 
 class Body(BaseModel):
     number: int
+    query: str = ""
 
 
 @routes.get("/known")
@@ -39,6 +42,12 @@ async def full() -> None:
 @routes.get("/crash")
 async def crash() -> None:
     raise RuntimeError("SELECT secret FROM /etc/passwd")
+
+
+@routes.get("/crash-with-secret")
+async def crash_with_secret() -> None:
+    secret = "".join(["s3c", "r3t"])  # not in the source as one word: tracebacks show lines of it
+    raise RuntimeError(f"nothing to see {len(secret)}")
 
 
 @routes.get("/half")
@@ -125,6 +134,12 @@ async def test_body_that_is_not_json_is_named(http: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, "The body is not valid JSON")
 
 
+async def test_field_is_named_as_the_client_names_it(http: httpx.AsyncClient) -> None:
+    """`query` is a place of FastAPI's, and a field of ours."""
+    answer = await http.post("/body", json={"number": 1, "query": 5})
+    assert answer.json()["error"]["details"].keys() == {"query"}
+
+
 async def test_body_over_the_limit_is_refused_while_it_streams(http: httpx.AsyncClient) -> None:
     sent = 0
 
@@ -198,25 +213,42 @@ def test_contract_knows_our_errors_and_not_the_frameworks() -> None:
     assert "default" in contract["paths"]["/body"]["post"]["responses"]
 
 
-async def test_trace_and_request_ids_stand_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+@contextmanager
+def logging_as_a_service(form: Literal["json", "text"]) -> Iterator[None]:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
-    trace_id = "0af7651916cd43dd8448eb211c80319c"
     try:
-        configure_logs("kit-service")
-        from artstore_kit.tracing import Tracing
+        configure_logs("kit-service", form=form)
+        yield
+    finally:
+        root.handlers[:], root.level = before, level
 
-        app = create_app(
-            ServiceInfo("kit-service", "1", "Kit"), routers=[routes], tracing=Tracing("kit-service", "1", {})
-        )
+
+async def test_trace_and_request_ids_stand_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    tracing = Tracing("kit-service", "1", {})
+    with logging_as_a_service("json"):
+        app = create_app(ServiceInfo("kit-service", "1", "Kit"), routers=[routes], tracing=tracing)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kit") as http:
             headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01", "X-Request-Id": "r-1"}
             await http.get("/number?value=5&ticket=secret", headers=headers)
-    finally:
-        root.handlers[:], root.level = before, level
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"request"' in line]
     assert (lines[-1]["trace_id"], lines[-1]["request_id"]) == (trace_id, "r-1")
     assert "secret" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+async def test_failure_is_logged_without_the_values_that_were_at_hand(
+    capsys: pytest.CaptureFixture[str], form: Literal["json", "text"]
+) -> None:
+    with logging_as_a_service(form):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(make()), base_url="http://kit") as http:
+            await http.get("/crash-with-secret", headers={"Authorization": "Bearer t0k3n"})
+    logged = capsys.readouterr().err
+    assert "nothing to see" in logged
+    assert "s3cr3t" not in logged
+    assert "t0k3n" not in logged
+    assert len(logged) < 32_000
 
 
 @pytest.mark.parametrize(("expect", "taken"), [(None, True), ("100-continue", False)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 from artstore_core.elements import ElementInfo
 from pydantic import ValidationError
@@ -21,14 +23,15 @@ class ElementClient:
     async def info(self, url: str) -> ElementInfo:
         """Raises ElementUnreachable."""
         try:
-            return ElementInfo.model_validate_json(await self._fetch(f"{url}/api/v1/info"))
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return ElementInfo.model_validate_json(await self._fetch(f"{url}/api/v1/info"))
+        except (httpx.HTTPError, TimeoutError) as error:
             raise ElementUnreachable(type(error).__name__) from error
         except ValidationError:
             raise ElementUnreachable("what answers there is not a storage element") from None
 
     async def _fetch(self, url: str) -> bytes:
-        async with self._client.stream("GET", url, timeout=TIMEOUT_SECONDS) as response:
+        async with self._client.stream("GET", url) as response:
             if response.status_code != httpx.codes.OK:
                 raise ElementUnreachable(f"it answered {response.status_code}")
             body = b""

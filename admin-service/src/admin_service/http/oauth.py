@@ -146,6 +146,8 @@ async def read_form(request: Request) -> dict[str, str]:
         raise InvalidRequestError("The form cannot be read") from None
     if any(len(values) > 1 for values in fields.values()):
         raise InvalidRequestError("A parameter was given more than once")
+    if any("\x00" in values[0] for values in fields.values()):
+        raise InvalidRequestError("A parameter contains NUL")
     # A parameter without a value counts as left out (RFC 6749 §3.2).
     return {name: values[0] for name, values in fields.items() if values[0]}
 
@@ -163,11 +165,14 @@ def read_credentials(authorization: str | None, form: dict[str, str]) -> ClientC
         name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         name = secret = ""
-    if scheme.lower() != "basic" or not name:
+    name, secret = unquote_plus(name), unquote_plus(secret)
+    if scheme.lower() != "basic" or not name or "\x00" in name:
         raise InvalidClientError(description="The Authorization header cannot be read", status_code=401)
-    return ClientCredentials(unquote_plus(name), unquote_plus(secret))
+    return ClientCredentials(name, secret)
 
 
 def oauth_error(error: OAuth2Error) -> Response:
-    status, body, headers = error()
-    return JSONResponse(body, status_code=status, headers={**dict(headers), **_NO_STORE})
+    status, body, _ = error()
+    # Authlib's own challenge lacks the realm, which RFC 7617 §2 asks for.
+    challenge = {"WWW-Authenticate": f'Basic realm="artstore", error="{error.error}"'} if status == 401 else {}
+    return JSONResponse(body, status_code=status, headers={**challenge, **_NO_STORE})

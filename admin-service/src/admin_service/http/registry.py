@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from artstore_auth.guard import Guard
+from artstore_core.elements import StorageId
 from artstore_core.files import FileStatus
 from artstore_core.pages import Page
 from artstore_core.scopes import INTERNAL_AUDIENCE, Principal, Scope
@@ -15,7 +16,7 @@ from admin_service.store import Store
 
 
 class FileFilter(PageParams):
-    storage_element_id: str | None = None
+    storage_element_id: StorageId | None = None
     status: FileStatus | None = None
 
 

@@ -1,6 +1,6 @@
 """Service accounts over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from artstore_auth.guard import Guard
@@ -9,7 +9,8 @@ from artstore_core.pages import Page
 from artstore_core.scopes import AccountKind, Principal, Scope
 from artstore_kit.paging import Paging
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from admin_service.identity.accounts import (
     DEFAULT_EXPIRY_DAYS,
@@ -40,11 +41,18 @@ class AccountIn(_Strict):
 
 
 class AccountPatch(_Strict):
-    """What is given replaces the old value; what is absent stays."""
+    """What is given replaces the old value; what is absent stays. None of these can be cleared, so null is refused."""
 
-    name: Name | None = None
-    scopes: Annotated[frozenset[Scope], Field(min_length=1)] | None = None
-    status: AccountStatus | None = None
+    name: Name | SkipJsonSchema[None] = None
+    scopes: Annotated[frozenset[Scope], Field(min_length=1)] | SkipJsonSchema[None] = None
+    status: AccountStatus | SkipJsonSchema[None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_cleared(cls, given: Any) -> Any:
+        if isinstance(given, dict) and None in given.values():
+            raise ValueError("null clears a field, and none of these can be cleared")
+        return given
 
 
 class RotationIn(_Strict):
@@ -114,8 +122,11 @@ def router(accounts: ServiceAccounts, store: Store, guard: Guard) -> APIRouter:
             await accounts.delete(rows.accounts, account_id)
 
     @routes.post("/{account_id}/rotate-secret")
-    async def rotate_secret(_who: writer, account_id: UUID, body: RotationIn, response: Response) -> AccountWithSecret:
+    async def rotate_secret(
+        _who: writer, account_id: UUID, response: Response, body: RotationIn | None = None
+    ) -> AccountWithSecret:
         """A new secret; the old one works on for `overlap_seconds`."""
+        body = body or RotationIn()
         async with store.transaction() as rows:
             account, secret = await accounts.rotate_secret(
                 rows.accounts,

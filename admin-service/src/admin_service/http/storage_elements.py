@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from artstore_auth.guard import Guard
-from artstore_core.elements import ElementStatus
+from artstore_core.elements import ElementStatus, StorageId
 from artstore_core.files import Moment
 from artstore_core.modes import Mode
 from artstore_core.pages import Page
@@ -55,7 +55,7 @@ def router(store: Store, guard: Guard) -> APIRouter:
         return Page[ElementOut].of(items, total=total, limit=wanted.limit, offset=wanted.offset)
 
     @routes.get("/{storage_id}")
-    async def get_storage_element(_who: reader, storage_id: str) -> ElementOut:
+    async def get_storage_element(_who: reader, storage_id: StorageId) -> ElementOut:
         async with store.transaction() as rows:
             return ElementOut.model_validate(await get_element(rows.elements, storage_id))
 

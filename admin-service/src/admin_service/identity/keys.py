@@ -20,6 +20,7 @@ from admin_service.identity.clock import Clock
 KEY_BITS = 2048
 NONCE_BYTES = 12
 RELOAD_SECONDS = 15.0
+RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class KeyRing:
         self._rows, self._vault, self._clock, self._monotonic = rows, vault, clock, monotonic
         self._published: dict[str, tuple[SigningKey, RSAKey]] = {}
         self._private: dict[str, RSAKey] = {}
-        self._loaded_at = float("-inf")
+        self._reload_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def signer(self) -> RSAKey:
@@ -95,8 +96,10 @@ class KeyRing:
         raise AdminUnavailable("There is no signing key yet")
 
     async def jwks(self) -> dict[str, Any]:
-        """RFC 7517 §5."""
+        """RFC 7517 §5. Never empty: a verifier would take that for "every key was withdrawn"."""
         await self._reload()
+        if not self._published:
+            raise AdminUnavailable("There is no signing key yet")
         return {"keys": [key.public_jwk for key, _ in self._published.values()]}
 
     async def find(self, kid: str) -> RSAKey | None:
@@ -107,7 +110,7 @@ class KeyRing:
 
     async def _reload(self) -> None:
         async with self._lock:
-            if self._monotonic() - self._loaded_at < RELOAD_SECONDS:
+            if self._monotonic() < self._reload_at:
                 return
             try:
                 async with self._rows() as rows:
@@ -116,7 +119,11 @@ class KeyRing:
                 if not self._published:
                     raise
                 return
+            finally:
+                # Whether it succeeded or not: those who waited behind this try must not queue up for their own while
+                # the database hangs.
+                self._reload_at = self._monotonic() + RETRY_SECONDS
             self._published = {key.kid: (key, RSAKey.import_key(key.public_jwk)) for key in keys}
             self._private = {kid: key for kid, key in self._private.items() if kid in self._published}
             if keys:
-                self._loaded_at = self._monotonic()
+                self._reload_at = self._monotonic() + RELOAD_SECONDS

@@ -105,15 +105,23 @@ class HealthPoller:
                 await self.poll()
             except ArtStoreError as error:
                 _log.warning("element health not kept", reason=error.message)
+            except Exception:  # noqa: BLE001
+                # Whatever it was: without this loop every element would keep its last state for ever.
+                _log.exception("element health not kept")
             await asyncio.sleep(every_seconds)
 
     async def poll(self) -> None:
         async with self._rows() as rows:
             elements = await rows.every()
-        seen = await asyncio.gather(*(self._look(element) for element in elements))
-        async with self._rows() as rows:
-            for element in seen:
-                await rows.seen(element)
+        for element in await asyncio.gather(*(self._look(element) for element in elements)):
+            # One transaction each: an element that cannot be kept keeps no other one from it.
+            try:
+                async with self._rows() as rows:
+                    await rows.seen(element)
+            except ArtStoreError:
+                raise
+            except Exception:  # noqa: BLE001
+                _log.exception("element health not kept", storage_id=element.storage_id)
 
     async def _look(self, element: StorageElement) -> StorageElement:
         now = self._clock()

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Annotated, Protocol
+from typing import Protocol
 from uuid import UUID
 
+from artstore_core.elements import StorageId
 from artstore_core.errors import Conflict, NotFound, ValidationFailed
-from artstore_core.files import File, FileStatus
+from artstore_core.files import ContentType, Description, File, Filename, FileStatus, Metadata, Subject, Tags
 from pydantic import Field
 
 
 class RegisteredFile(File):
-    """A file and where it is."""
+    """A file and where it is. What PostgreSQL could not hold is refused here, whoever says it."""
 
-    storage_element_id: Annotated[str, Field(min_length=1, max_length=63)]
+    storage_element_id: StorageId
+    original_filename: Filename
+    content_type: ContentType
+    uploaded_by: Subject
+    description: Description | None = None
+    tags: Tags = Field(default=[])
+    metadata: Metadata = Field(default={})
 
 
 class Put(Enum):

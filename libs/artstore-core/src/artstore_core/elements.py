@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from artstore_core.modes import Mode, Operation
+
+StorageId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""A DNS label (RFC 1123 §2.1): it stands in audiences, paths and host names."""
+ByteCount = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class ElementStatus(StrEnum):
@@ -19,11 +24,11 @@ class ElementInfo(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    storage_id: str
+    storage_id: StorageId
     mode: Mode
     status: ElementStatus = ElementStatus.ONLINE
-    version: str
-    capacity_bytes: int
-    used_bytes: int
-    available_bytes: int
+    version: Annotated[str, StringConstraints(max_length=64, pattern=r"^[!-~]+$")]
+    capacity_bytes: ByteCount
+    used_bytes: ByteCount
+    available_bytes: ByteCount
     allowed_operations: list[Operation]

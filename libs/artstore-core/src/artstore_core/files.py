@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from artstore_core.retention import MAX_TTL_DAYS, MIN_TTL_DAYS, RetentionPolicy
 
 MAX_METADATA_BYTES: Final = 16 * 1024
+MAX_METADATA_DEPTH: Final = 32
 MAX_FILENAME_BYTES: Final = 1024
 
 
@@ -27,7 +28,10 @@ class FileStatus(StrEnum):
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs its zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
 
 
 def _rfc3339(moment: datetime) -> str:
@@ -56,10 +60,24 @@ def _filename(name: str) -> str:
     return name
 
 
+def _deeper_than(value: Any, levels: int) -> bool:
+    """Goes no deeper than it must: parsers and serialisers give up at depths of their own."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(one, levels - 1) for one in inner)
+
+
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     """Any JSON object that PostgreSQL's jsonb can hold: no NUL, no lone surrogates, no NaN."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if len(text.encode()) > MAX_METADATA_BYTES:
+    if _deeper_than(value, MAX_METADATA_DEPTH):
+        raise ValueError(f"must not be nested deeper than {MAX_METADATA_DEPTH}")
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        size = len(text.encode())
+    except ValueError:
+        raise ValueError("must be JSON in UTF-8: no NaN, no infinity, no half of a surrogate pair") from None
+    if size > MAX_METADATA_BYTES:
         raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes of JSON")
     if "\\u0000" in text:
         raise ValueError("must not contain NUL")
@@ -75,6 +93,11 @@ Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidato
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_printable)]
 Tags = Annotated[list[Tag], Field(max_length=100), AfterValidator(_tags)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
+_TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
+ContentType = Annotated[str, StringConstraints(max_length=255, pattern=rf"^{_TOKEN}/{_TOKEN}(;[ -~]*)?$")]
+"""A media type (RFC 6838 §4.2), fit for a header as it stands."""
+Subject = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x20\x7f]+$")]
+"""A principal: `sa:<client_id>` or `user:<username>`."""
 Checksum = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hex."""
 TtlDays = Annotated[int, Field(ge=MIN_TTL_DAYS, le=MAX_TTL_DAYS)]
@@ -86,8 +109,8 @@ class NewFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     original_filename: Filename
-    content_type: Annotated[str, StringConstraints(min_length=3, max_length=255, pattern=r"^[^\s/]+/[^\s/]+(;.*)?$")]
-    uploaded_by: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    content_type: ContentType
+    uploaded_by: Subject
     description: Description | None = None
     tags: Tags = []
     metadata: Metadata = {}

@@ -53,10 +53,10 @@ def validation_failed(errors: Sequence[Mapping[str, Any]]) -> ValidationFailed:
     """Pydantic's findings as field → reason. Their inputs stay out: they may hold secrets."""
     details: dict[str, str] = {}
     for finding in errors:
-        place = [str(part) for part in finding["loc"] if part not in ("body", "query", "path", "header")]
+        place = [str(part) for part in finding["loc"][1:]]  # the first says only: body, query, path or header
         if finding["type"] == "json_invalid":
             return ValidationFailed("The body is not valid JSON", details={"body": str(finding["ctx"]["error"])})
-        details[".".join(place) or "body"] = str(finding["msg"])
+        details[".".join(place) or "body"] = str(finding["msg"]).removeprefix("Value error, ")
     return ValidationFailed("The request is not valid", details=details)
 
 

@@ -11,6 +11,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from artstore_kit.context import current_request_id, current_trace_id
 
+MAX_FRAMES = 20
+# Never the frames' variables: they hold secrets, tokens and what users sent, and they have no bound.
+_TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=MAX_FRAMES)
+
 
 def _add_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for name, value in (("request_id", current_request_id()), ("trace_id", current_trace_id())):
@@ -35,9 +39,11 @@ def configure_logs(service: str, *, level: str = "info", form: Literal["json", "
         add_service,
     ]
     render: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        [structlog.processors.ExceptionRenderer(_TRACEBACK), structlog.processors.JSONRenderer(ensure_ascii=False)]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -12,6 +12,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from artstore_kit.protocol import BoundedHttpProtocol
 from artstore_kit.settings import ServiceSettings
 
 KEEP_ALIVE_SECONDS = 75
@@ -59,7 +60,7 @@ def serve(
         host=settings.host,
         port=settings.port,
         loop=f"{__name__}:Loop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         log_config=None,
         access_log=False,

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from artstore_kit.context import REQUEST_ID_HEADER, current_request_id
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_WITH_QUERY = frozenset({"http.url", "http.target", "url.full", "url.query"})
 _QUIET_PATHS = "health/live,health/ready,metrics"
 
 
@@ -54,10 +55,16 @@ class _PassOn:
 class Tracing:
     """One service's tracing: wraps its app, its outgoing clients, and flushes at the end."""
 
-    def __init__(self, service: str, version: str, environment: Mapping[str, str] | None = None) -> None:
-        environment = os.environ if environment is None else environment
-        self.provider: TracerProvider | None = None
-        if tracing_wanted(environment):
+    def __init__(
+        self,
+        service: str,
+        version: str,
+        environment: Mapping[str, str] | None = None,
+        provider: TracerProvider | None = None,
+    ) -> None:
+        """`provider` stands for what `environment` (default: the process's own) would ask for."""
+        self.provider = provider
+        if provider is None and tracing_wanted(os.environ if environment is None else environment):
             self.provider = _exporting_provider(service, version)
             trace.set_tracer_provider(self.provider)
 
@@ -65,7 +72,11 @@ class Tracing:
         if self.provider is None:
             return _PassOn(app)
         return OpenTelemetryMiddleware(
-            app, excluded_urls=_QUIET_PATHS, exclude_spans=["receive", "send"], tracer_provider=self.provider
+            app,
+            excluded_urls=_QUIET_PATHS,
+            exclude_spans=["receive", "send"],
+            tracer_provider=self.provider,
+            server_request_hook=lambda span, _scope: _drop_query(span),
         )
 
     def instrument(self, client: httpx.AsyncClient) -> None:
@@ -78,11 +89,24 @@ class Tracing:
 
         client.event_hooks["request"].append(hand_on)
         if self.provider is not None:
-            HTTPXClientInstrumentor.instrument_client(client, tracer_provider=self.provider)
+            HTTPXClientInstrumentor.instrument_client(
+                client, tracer_provider=self.provider, request_hook=_drop_query_of_call
+            )
 
     def close(self) -> None:
         if self.provider is not None:
             self.provider.shutdown()
+
+
+def _drop_query(span: trace.Span) -> None:
+    """A query may carry a ticket, which opens a file for whoever reads it."""
+    for name, value in (getattr(span, "attributes", None) or {}).items():
+        if name in _WITH_QUERY and isinstance(value, str):
+            span.set_attribute(name, value.partition("?")[0] if name != "url.query" else "")
+
+
+async def _drop_query_of_call(span: trace.Span, _request: object) -> None:
+    _drop_query(span)
 
 
 def _exporting_provider(service: str, version: str) -> TracerProvider:

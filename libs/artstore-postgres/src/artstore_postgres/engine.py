@@ -57,6 +57,7 @@ def make_engine(
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error's text goes to the log, and a parameter may be a secret
         connect_args={
             "timeout": CONNECT_SECONDS,
             "command_timeout": statement_seconds + CONNECT_SECONDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -24,8 +25,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_app(app: Any, *, certificate: tuple[Path, Path] | None = None) -> Iterator[str]:
-    """Serves an ASGI app in a thread until the block ends; gives its base URL. `certificate`: (cert, key) files."""
+def running_app(
+    app: Any, *, certificate: tuple[Path, Path] | None = None, protocol: type[asyncio.Protocol] | str = "auto"
+) -> Iterator[str]:
+    """Serves an ASGI app in a thread until the block ends; gives its base URL. `certificate`: (cert, key) files.
+
+    `protocol` is uvicorn's `http`.
+    """
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
@@ -33,6 +39,7 @@ def running_app(app: Any, *, certificate: tuple[Path, Path] | None = None) -> It
         log_config=None,
         access_log=False,
         ws="none",
+        http=protocol,
         timeout_graceful_shutdown=2,
         ssl_certfile=str(certificate[0]) if certificate else None,
         ssl_keyfile=str(certificate[1]) if certificate else None,

@@ -1,0 +1,48 @@
+"""What a connection may do before anybody knows who it is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+from artstore_kit import protocol
+from artstore_kit.app import ServiceInfo, create_app
+from artstore_testing.servers import running_app
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    app = create_app(ServiceInfo("kit-service", "1", "Kit"), routers=[])
+    with running_app(app, protocol=protocol.BoundedHttpProtocol) as url:
+        yield int(url.rpartition(":")[2])
+
+
+def test_head_without_end_is_refused(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-a: ")
+        sent, answer = 0, b""
+        with contextlib.suppress(ConnectionError):  # closing on unread bytes resets the connection
+            while sent < 100 * protocol.MAX_HEAD_BYTES:
+                sent += client.send(b"a" * 65536)
+        with contextlib.suppress(ConnectionError):
+            while piece := client.recv(65536):
+                answer += piece
+    assert sent < 20 * protocol.MAX_HEAD_BYTES  # what the kernel's own buffers hold comes on top of the bound
+    assert answer in (b"", protocol.TOO_LARGE)
+
+
+def test_the_refusal_has_the_agreed_form() -> None:
+    head, _, body = protocol.TOO_LARGE.partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head
+    assert json.loads(body)["error"]["code"] == "VALIDATION_ERROR"
+
+
+def test_large_head_within_the_bound_is_served(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        long = b"a" * 300_000
+        for _ in range(3):
+            client.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-a: " + long + b"\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
