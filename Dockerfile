@@ -27,7 +27,7 @@ FROM ${PYTHON_IMAGE} AS base
 # A volume takes over the owner of the directory that it is mounted on, so they are made here.
 RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin artstore \
  && install -d -o artstore -g artstore -m 0700 /var/lib/artstore /data \
- && for name in store operator postgres gateway admin se-edit-1 se-rw-1 ingester query render; do \
+ && for name in store operator postgres migrations gateway admin se-edit-1 se-rw-1 ingester query render; do \
         install -d -o artstore -g artstore -m 0755 /init/$name; \
     done
 COPY --from=build /opt/artstore /opt/artstore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
@@ -34,6 +34,7 @@ from storage_element.store.capacity import Capacity
 from storage_element.store.element import Element
 from storage_element.store.files import Files, Keeper
 from storage_element.store.index import MemoryIndex
+from storage_element.store.sweep import StagingSweep
 from storage_element.store.uploads import Uploads
 from storage_element.store.workers import Workers
 
@@ -81,6 +82,13 @@ class Store:
             settings.max_upload_bytes,
             settings.max_file_bytes,
         )
+        self.sweep = StagingSweep(
+            self.element,
+            self.uploads,
+            now,
+            settings.staging_seconds,
+            lambda upload_id, size: _log.warning("abandoned upload removed", upload_id=str(upload_id), bytes=size),
+        )
 
     async def probe(self) -> None:
         try:
@@ -119,24 +127,28 @@ def build(
         tracing=tracing,
         is_byte_route=lambda path: _STREAMS.fullmatch(path) is not None,
     )
-    app.state.element = store.element
+    app.state.element, app.state.sweep = store.element, store.sweep
     return app
 
 
 @asynccontextmanager
 async def _life(store: Store, client: httpx.AsyncClient, check_seconds: float) -> AsyncIterator[None]:
-    watching = asyncio.create_task(store.element.watch(check_seconds))
-    watching.add_done_callback(_tell_of_failure)
+    beside = [
+        asyncio.create_task(store.element.watch(check_seconds), name="watch"),
+        asyncio.create_task(store.sweep.run(), name="sweep"),
+    ]
+    for task in beside:
+        task.add_done_callback(_tell_of_failure)
     try:
         yield
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await watching
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await client.aclose()
         await asyncio.to_thread(store.workers.close)
 
 
-def _tell_of_failure(watching: asyncio.Task[None]) -> None:
-    if not watching.cancelled() and (error := watching.exception()) is not None:
-        _log.error("the disk is not watched any more", exc_info=error)
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a task beside the requests has ended", task=task.get_name(), exc_info=error)

@@ -230,3 +230,16 @@ def test_every_error_of_the_disk_is_one_of_ours(tmp_path: Path) -> None:
         root.attributes(FILE)
     with pytest.raises(ArtStoreError):
         root.recover()
+
+
+def test_committed_file_that_is_discarded_stays_and_nothing_else_is_closed(tmp_path: Path) -> None:
+    """A request that is cancelled while it commits does just this."""
+    root = made(tmp_path)
+    writer = root.new_writer()
+    writer.write(DATA)
+    root.commit(writer, record())
+    other = root.new_writer()  # gets the number of the file that was closed
+    root.discard(writer)
+    other.write(DATA)
+    root.discard(other)
+    root.open(root.attributes(FILE)).close()

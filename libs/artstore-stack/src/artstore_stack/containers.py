@@ -41,7 +41,7 @@ class Containers:
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self._root, self._environ = root, environ
-        for name in ("store", "operator", "postgres", "gateway", *SERVICE_URLS, *ELEMENT_URLS):
+        for name in ("store", "operator", "postgres", "migrations", "gateway", *SERVICE_URLS, *ELEMENT_URLS):
             (root / name).mkdir(exist_ok=True)
         self._secrets = SecretStore(root / "store")
         self._ca = LocalCa(root / "store")
@@ -50,11 +50,11 @@ class Containers:
         """Write everything. Raises OSError when a volume cannot be written."""
         self._elements()  # first: they make the authority that the others copy
         self._postgres()
+        self._give("migrations", database_url=self._database_url(OWNER))  # no service at run time has the owner's
         self._admin()
         self._give("ingester", client_secret=self._secrets.password("client-ingester"))
         self._give("ingester", client_id=self._secrets.client_id("ingester"))
         self._give("query", database_url=self._database_url("artstore_query"))
-        self._give("query", migration_database_url=self._database_url(OWNER))
         self._give("query", ticket_master_key=self._secrets.key("ticket-master-key"))
         self._give("render", database_url=self._database_url("artstore_render"))
         for service in SERVICE_URLS:
@@ -72,7 +72,6 @@ class Containers:
 
     def _admin(self) -> None:
         self._give("admin", database_url=self._database_url("artstore_admin"))
-        self._give("admin", migration_database_url=self._database_url(OWNER))
         self._give("admin", key_encryption_key=self._secrets.key("key-encryption-key"))
         write_bootstrap(self._root / "admin" / "bootstrap.json", self._secrets, ELEMENT_URLS)
 

@@ -24,7 +24,7 @@ ELEMENTS = {Part.SE_EDIT: "edit", Part.SE_RW: "rw"}
 SERVICES = (Part.ADMIN, Part.INGESTER, Part.QUERY, Part.RENDER)
 
 WITHOUT = {
-    Part.POSTGRES: "no new tokens, search or registered uploads; what services hold in memory still answers",
+    Part.POSTGRES: "no new tokens, no search, no downloads, no uploads; tokens that were issued stay valid",
     Part.ADMIN: "no new tokens and no uploads; search and downloads go on with tokens already given",
     Part.SE_EDIT: "temporary files cannot be written or read; permanent files and search go on",
     Part.SE_RW: "permanent files cannot be written or read; temporary files and search go on",

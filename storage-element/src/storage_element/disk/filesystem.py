@@ -57,6 +57,10 @@ class FileSystem(Protocol):
 
     def exists(self, path: Path) -> bool: ...
 
+    def modified(self, path: Path) -> float:
+        """When a file's bytes last changed, in seconds since the epoch."""
+        ...
+
     def usage(self, path: Path) -> Usage: ...
 
 
@@ -111,6 +115,9 @@ class RealFileSystem:
         except FileNotFoundError:
             return False
         return True
+
+    def modified(self, path: Path) -> float:
+        return path.lstat().st_mtime
 
     def usage(self, path: Path) -> Usage:
         found = os.statvfs(path)

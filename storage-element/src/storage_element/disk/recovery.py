@@ -1,7 +1,8 @@
 """What a start makes of what it finds.
 
     staging/*.tmp                                unacknowledged: removed
-    staging/<id>.part and <id>.upload.json       an upload that can go on: kept
+    staging/<id>.part and <id>.upload.json       an upload that can go on: kept, until nothing
+                                                 came for too long (store/sweep.py)
     one of the two without the other             a begin or an end that was cut short: removed
     <id>.upload.json beside a committed <id>     the end of a completion that was cut short: removed
     <id>.data without attr.json, with

@@ -117,6 +117,13 @@ class DataRoot:
             self.check()
             raise
 
+    def last_received(self, upload_id: UUID) -> datetime:
+        try:
+            return self._staged.last_received(upload_id)
+        except NotFound:
+            self.check()
+            raise
+
     def resume_upload(self, upload_id: UUID, known: RunningHash | None) -> Writer:
         try:
             return self._staged.resume(upload_id, known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from artstore_core.errors import NotFound
@@ -81,6 +81,16 @@ class StagedUploads:
             return self._filesystem.size(handle)
         finally:
             self._filesystem.close(handle)
+
+    def last_received(self, upload_id: UUID) -> datetime:
+        """When bytes last came. Raises NotFound where there is no file for them."""
+        try:
+            modified = self._filesystem.modified(self._layout.part(upload_id))
+        except FileNotFoundError:
+            raise _no_upload() from None
+        except OSError as error:
+            raise failure(error) from error
+        return datetime.fromtimestamp(modified, UTC)
 
     def resume(self, upload_id: UUID, known: RunningHash | None) -> Writer:
         """Raises NotFound."""

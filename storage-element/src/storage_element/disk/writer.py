@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ class Writer:
         self._digest = digest
         self.path, self.size = path, size
         self._began = (size, digest.copy() if digest else None)
+        self._closed, self._closing = False, threading.Lock()
 
     @classmethod
     def create(cls, filesystem: FileSystem, durable: Durable, path: Path) -> Writer:
@@ -72,6 +74,11 @@ class Writer:
         self.size, self._digest = size, digest.copy() if digest else None
 
     def close(self) -> None:
+        """Once more, from any thread, does nothing: by then the handle's number may be another file's."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
         self._filesystem.close(self._handle)
 
     def _read_back(self) -> _Hash:

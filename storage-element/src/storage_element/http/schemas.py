@@ -53,7 +53,8 @@ def parse_metadata(header: str | None) -> IncomingFile:
         content = base64.b64decode(header + "=" * (-len(header) % 4), altchars=b"-_", validate=True)
         return IncomingFile.model_validate_json(content)
     except ValidationError as error:
-        raise validation_failed(error.errors()) from None
+        findings = [{**finding, "loc": ("header", *finding["loc"])} for finding in error.errors()]
+        raise validation_failed(findings) from None
     except ValueError:
         reason = "must be base64url of a JSON object"
         raise ValidationFailed("The file's metadata cannot be read.", details={METADATA_HEADER: reason}) from None

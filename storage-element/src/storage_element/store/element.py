@@ -51,7 +51,7 @@ class Element:
         await self._quiet.wait()  # a change that is under way must not be taken for an interrupted one
         try:
             found = await self._workers.run(self._disk.recover)
-            mode = await self._workers.run(self._disk.mode)
+            mode = await self._workers.look(self._disk.mode)
         except ArtStoreError as error:
             self._why = error.message
             raise
@@ -108,7 +108,7 @@ class Element:
         mode = self._mode
         if mode is None:
             raise StorageUnavailable(self._why)
-        disk = await self._workers.run(self._disk.usage)
+        disk = await self._workers.look(self._disk.usage)
         capacity, used, available = self._capacity.figures(self._index.used_bytes, disk)
         return ElementInfo(
             storage_id=self._storage_id,
@@ -122,7 +122,7 @@ class Element:
 
     async def _check_marker(self) -> None:
         try:
-            await self._workers.run(self._disk.check)
+            await self._workers.look(self._disk.check)
         except StorageUnavailable as error:
             if self._mode is not None:
                 self._mode, self._why = None, error.message

@@ -53,7 +53,7 @@ class Keeper:
 
     async def find(self, file_id: UUID) -> File | None:
         try:
-            return (await self._workers.run(self._disk.attributes, file_id)).public()
+            return (await self._workers.look(self._disk.attributes, file_id)).public()
         except NotFound:
             return None
 
@@ -143,7 +143,7 @@ class Files:
 
     @asynccontextmanager
     async def _room(self, size: int) -> AsyncIterator[Hold]:
-        disk = await self._workers.run(self._disk.usage)
+        disk = await self._workers.look(self._disk.usage)
         hold = self._capacity.hold(size, self._index.used_bytes, disk)
         try:
             yield hold
@@ -152,7 +152,7 @@ class Files:
 
     async def _readable(self, file_id: UUID) -> Attributes:
         try:
-            record = await self._workers.run(self._disk.attributes, file_id)
+            record = await self._workers.look(self._disk.attributes, file_id)
         except NotFound:
             if self._index.get(file_id) is not None:
                 raise FileDamaged("The file's record is missing.") from None
@@ -165,7 +165,7 @@ class Files:
 async def grow_hold(capacity: Capacity, hold: Hold, size: int, index: Index, disk: Disk, workers: Workers) -> None:
     """Room for `size` bytes of an upload in all; asks the disk only when that is more than was promised."""
     if size > hold.size:
-        capacity.grow(hold, size, index.used_bytes, await workers.run(disk.usage))
+        capacity.grow(hold, size, index.used_bytes, await workers.look(disk.usage))
     hold.written = size
 
 

@@ -80,7 +80,9 @@ class Writer(Protocol):
         """Undoes what this writer wrote."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Once more does nothing."""
+        ...
 
 
 class Disk(Protocol):
@@ -130,6 +132,10 @@ class Disk(Protocol):
 
     def measure_upload(self, upload_id: UUID) -> int:
         """Raises NotFound."""
+        ...
+
+    def last_received(self, upload_id: UUID) -> datetime:
+        """When bytes last came, as the disk tells. Raises NotFound where there is no file for them."""
         ...
 
     def resume_upload(self, upload_id: UUID, known: Any) -> Writer:

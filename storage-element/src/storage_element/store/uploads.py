@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,7 @@ class Upload:
     """What is remembered of an upload between requests; its offset is not: that is measured."""
 
     size: int | None
+    created_at: datetime
     hold: Hold
     busy: bool = False
     hash_so_far: Any = None
@@ -102,7 +103,7 @@ class Uploads:
                 return Reserved(await self._workers.run(self._disk.measure_upload, upload_id), new=False)
             if await self._keeper.find(upload_id) is not None:
                 raise Conflict("A file with this id exists.")
-            disk = await self._workers.run(self._disk.usage)
+            disk = await self._workers.look(self._disk.usage)
             await self._begin(upload_id, size, self._capacity.hold(size or 0, self._index.used_bytes, disk))
             return Reserved(0, new=True)
 
@@ -160,12 +161,42 @@ class Uploads:
             with upload.alone():
                 await self._forget(upload_id)
 
+    async def remove_idle(self, since: datetime, report: Callable[[UUID, int], None]) -> None:
+        """Removes uploads that received nothing since then and gives their room back; tells of each, with its bytes.
+
+        An upload that a request is working on stays. Raises StorageUnavailable, and then may have removed some.
+        """
+        await self._element.probe()
+        for upload_id, upload in list(self._uploads.items()):
+            # Looked at before it is locked: beside one that goes on nobody is told that somebody else is at work.
+            if await self._is_idle(upload_id, upload, since):
+                async with self._one_at_a_time(upload_id):
+                    await self._remove_if_idle(upload_id, since, report)
+
+    async def _remove_if_idle(self, upload_id: UUID, since: datetime, report: Callable[[UUID, int], None]) -> None:
+        upload = self._uploads.get(upload_id)
+        if upload is None or upload.busy:
+            return
+        with upload.alone():
+            async with self._element.changing():
+                if not await self._is_idle(upload_id, upload, since):
+                    return
+                await self._forget(upload_id)
+        report(upload_id, upload.hold.written)
+
+    async def _is_idle(self, upload_id: UUID, upload: Upload, since: datetime) -> bool:
+        try:
+            return await self._workers.look(self._disk.last_received, upload_id) < since
+        except NotFound:
+            return upload.created_at < since
+
     async def _begin(self, upload_id: UUID, size: int | None, hold: Hold) -> None:
-        upload = self._uploads[upload_id] = Upload(size, hold)
+        agreement = NewAgreement(upload_id, size, self._now())
+        upload = self._uploads[upload_id] = Upload(size, agreement.created_at, hold)
         try:
             with upload.alone():
                 async with self._element.changing():
-                    await self._workers.run(self._disk.begin_upload, NewAgreement(upload_id, size, self._now()))
+                    await self._workers.run(self._disk.begin_upload, agreement)
         except BaseException:
             self._uploads.pop(upload_id, None)
             self._capacity.release(hold)
@@ -193,7 +224,7 @@ class Uploads:
 
     async def _hold_ahead(self, upload: Upload, size: int) -> None:
         if size > upload.hold.size:
-            disk = await self._workers.run(self._disk.usage)
+            disk = await self._workers.look(self._disk.usage)
             self._capacity.grow(upload.hold, size, self._index.used_bytes, disk)
 
     async def _keep(
@@ -236,7 +267,7 @@ class Uploads:
             hold = self._capacity.hold_existing(agreement.size or 0, written)
             if known is not None:
                 known.hold = hold
-            self._uploads[agreement.upload_id] = known or Upload(agreement.size, hold)
+            self._uploads[agreement.upload_id] = known or Upload(agreement.size, agreement.created_at, hold)
 
 
 def _no_upload() -> ArtStoreError:

@@ -12,10 +12,15 @@ T = TypeVar("T")
 
 
 class Workers:
-    """A bounded pool. What waits for a thread waits in its own request, and stops reading its client meanwhile."""
+    """Bounded pools. What waits for a thread waits in its own request, and stops reading its client meanwhile.
 
-    def __init__(self, threads: int = 16) -> None:
+    Short reads have threads of their own. Behind flushes, which may each take seconds, they would be late enough for a
+    disk that is merely busy to be taken for a dead one.
+    """
+
+    def __init__(self, threads: int = 16, short_threads: int = 2) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="disk")
+        self._short = ThreadPoolExecutor(short_threads, thread_name_prefix="disk-short")
 
     def start(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """Must be awaited with `settled` before anything that the work uses is closed."""
@@ -24,8 +29,14 @@ class Workers:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await settled(self.start(work, *args, **kwargs))
 
+    async def look(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """For what reads a little and never flushes: the marker, the mode, the room, one file's record."""
+        loop = asyncio.get_running_loop()
+        return await settled(loop.run_in_executor(self._short, lambda: work(*args, **kwargs)))
+
     def close(self) -> None:
         self._pool.shutdown(wait=True)
+        self._short.shutdown(wait=True)
 
 
 async def settled(future: asyncio.Future[T]) -> T:
