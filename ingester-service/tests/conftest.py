@@ -45,6 +45,7 @@ async def ingester(
         "client_id": "sa_ingester_1",
         "client_secret": SecretStr("secret"),
         "elements_cache_seconds": 0,
+        "hold_seconds": 0.2,
     }
     # On a socket, not within this process's own loop: back-pressure and disconnects are what is tested.
     url = stack.enter_context(running_app(build(Settings(**given | limits), IMPATIENT)))

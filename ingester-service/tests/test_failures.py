@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ from artstore_core.modes import Mode
 from artstore_testing.servers import free_port, running_app
 from ingester_support import MIB, ElementProcess, Ingester, body, file_part, part, until
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 SIZES = [10, 3 * MIB]
@@ -129,10 +131,57 @@ async def test_readiness_asks_the_elements_themselves(ingester: Ingester) -> Non
     assert ready["dependencies"]["storage_elements"]["reason"] == "se-edit-1 does not answer"
 
 
+async def test_a_slow_and_steady_uploader_is_not_given_up_on(ingester: Ingester) -> None:
+    """Its bytes go on to the element before that takes the silence for the end, though they make no whole piece."""
+    element = ingester.element("se-rw-1", idle_seconds=0.6)
+    content = upload(2 * MIB)
+
+    async def slowly() -> Any:
+        yield content[: MIB + MIB // 2]
+        for at in range(MIB + MIB // 2, len(content), MIB // 16):
+            await asyncio.sleep(0.15)
+            yield content[at : at + MIB // 16]
+
+    answer = await ingester.send(slowly())
+    assert answer.status_code == 201, answer.text
+    assert [len(data) for data in element.data()] == [2 * MIB]
+
+
+@pytest.mark.parametrize("code", ["STORAGE_UNAVAILABLE", "INTERNAL_ERROR", ""])
+async def test_an_element_that_may_have_kept_the_file_is_the_last_one_asked(ingester: Ingester, code: str) -> None:
+    """It stored the file and failed at telling so: on another element there would be a second one of the same id."""
+    element, other = ingester.element("se-rw-1"), ingester.element("se-rw-2")
+    failing = ingester.stack.enter_context(running_app(Proxy(element.url, Trouble(503 if code else 500, code))))
+    ingester.admin.elements[:] = [replace(element, url=failing), other]
+    first_choice(ingester, ingester.admin.elements[0])
+    assert error_of(await ingester.send(upload(10))) == (503, "STORAGE_UNAVAILABLE")
+    assert (len(element.data()), other.files()) == (1, [])
+
+
+@pytest.mark.parametrize(("status", "code"), [(507, "STORAGE_FULL"), (409, "MODE_NOT_ALLOWED")])
+async def test_a_refusal_after_a_broken_try_does_not_move_on(ingester: Ingester, status: int, code: str) -> None:
+    element, other = ingester.element("se-rw-1"), ingester.element("se-rw-2")
+    proxy = Proxy(element.url, None, Trouble(status, code))
+    ingester.admin.elements[:] = [replace(element, url=ingester.stack.enter_context(running_app(proxy))), other]
+    first_choice(ingester, ingester.admin.elements[0])
+    assert error_of(await ingester.send(upload(10))) == (503, "STORAGE_UNAVAILABLE")
+    assert (len(element.data()), other.files()) == (1, [])
+
+
+async def test_an_element_without_keys_is_passed_over(ingester: Ingester) -> None:
+    """It answers so before it looks at the body."""
+    element, other = ingester.element("se-rw-1"), ingester.element("se-rw-2")
+    proxy = Proxy("http://unused.test", Trouble(503, "ADMIN_UNAVAILABLE", before=True))
+    ingester.admin.elements[:] = [replace(element, url=ingester.stack.enter_context(running_app(proxy))), other]
+    first_choice(ingester, ingester.admin.elements[0])
+    assert (await ingester.send(upload(10))).status_code == 201
+    assert len(other.data()) == 1
+
+
 async def test_an_answer_that_is_lost_stores_the_file_once(ingester: Ingester) -> None:
     """The element did its part and its answer was cut off: the same request again gives the same file."""
     element = ingester.element("se-rw-1")
-    cut = ingester.stack.enter_context(running_app(CutsFirstAnswers(element.url)))
+    cut = ingester.stack.enter_context(running_app(Proxy(element.url, None)))
     ingester.admin.elements[:] = [replace(element, url=cut)]
     for size in SIZES:
         answer = await ingester.send(upload(size))
@@ -140,26 +189,47 @@ async def test_an_answer_that_is_lost_stores_the_file_once(ingester: Ingester) -
     assert sorted(len(data) for data in element.data()) == SIZES
 
 
-class CutsFirstAnswers:
-    """A proxy that breaks the connection instead of handing on the first answer to each PUT and each completion."""
+@dataclass(frozen=True)
+class Trouble:
+    """An answer in place of the element's; `before`: without asking it."""
 
-    def __init__(self, upstream: str) -> None:
-        self._upstream = upstream
-        self._cut: set[str] = set()
+    status: int
+    code: str
+    before: bool = False
+
+
+class Proxy:
+    """In front of an element: what it does to the answers to each PUT and completion, one by one; None cuts them off.
+
+    With nothing left to do it hands answers on as they are.
+    """
+
+    def __init__(self, upstream: str, *troubles: Trouble | None) -> None:
+        self._upstream, self._troubles = upstream, troubles
+        self._asked: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        path = request.url.path
-        async with httpx.AsyncClient(base_url=self._upstream) as client:
-            framing = ("host", "content-length", "transfer-encoding")
-            headers = {name: value for name, value in request.headers.items() if name not in framing}
-            answer = await client.request(request.method, path, content=await request.body(), headers=headers)
-        if (request.method == "PUT" or path.endswith("/complete")) and path not in self._cut:
-            self._cut.add(path)
+        path, content = request.url.path, await request.body()
+        last = request.method == "PUT" or path.endswith("/complete")
+        left = self._troubles[self._asked[path] :] if last else ()
+        self._asked[path] += 1
+        if not (left and left[0] and left[0].before):
+            response = await self._forwarded(request, content)
+        if left and left[0] is None:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
             raise ConnectionAbortedError
+        if left and left[0]:
+            response = JSONResponse({"error": {"code": left[0].code}}, left[0].status)
+        await response(scope, receive, send)
+
+    async def _forwarded(self, request: Request, content: bytes) -> Response:
+        framing = ("host", "content-length", "transfer-encoding")
+        headers = {name: value for name, value in request.headers.items() if name not in framing}
+        async with httpx.AsyncClient(base_url=self._upstream) as client:
+            answer = await client.request(request.method, request.url.path, content=content, headers=headers)
         passed = {"content-type", "upload-offset"}
         given = {name: value for name, value in answer.headers.items() if name in passed}
-        await Response(answer.content, answer.status_code, given)(scope, receive, send)
+        return Response(answer.content, answer.status_code, given)

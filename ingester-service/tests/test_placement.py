@@ -45,6 +45,13 @@ def test_room_weighs() -> None:
     assert 1700 < first["big"] < 1900
 
 
+def test_room_weighs_however_large_it_is() -> None:
+    chooser = placement()
+    elements = [element("small", 10**18), element("big", 9 * 10**18)]
+    first = Counter(chooser.order(elements, 10)[0].storage_id for _ in range(2000))
+    assert 1700 < first["big"] < 1900
+
+
 def test_those_that_seem_too_full_come_last() -> None:
     names = [
         one.storage_id

@@ -90,6 +90,12 @@ async def test_the_policy_chooses_the_element(ingester: Ingester, rw: ElementPro
     assert (len(edit.data()), len(rw.data())) == (3, 0)
 
 
+async def test_a_misspelt_parameter_is_refused_and_not_taken_for_the_default(ingester: Ingester) -> None:
+    answer = await ingester.send(body(file_part()), "?retention_polcy=temporary")
+    assert error_of(answer) == (400, "VALIDATION_ERROR")
+    assert list(answer.json()["error"]["details"]) == ["retention_polcy"]
+
+
 async def test_a_bad_form_is_refused_and_leaves_nothing(ingester: Ingester, rw: ElementProcess) -> None:
     answer = await ingester.send(body(file_part(), part("metadata", "[]")))
     assert error_of(answer) == (400, "VALIDATION_ERROR")

@@ -120,6 +120,13 @@ async def test_ranges(stored: Stored, headers: dict[str, str], status: int, star
     assert ("content-range" in answer.headers) == (status == 206)
 
 
+@pytest.mark.parametrize("name", ["Range", "If-Range", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"])
+async def test_a_header_that_is_not_ascii_is_one_that_means_nothing(stored: Stored, name: str) -> None:
+    headers = {one.encode(): value.encode() for one, value in (stored.headers | {name: "é"}).items()}
+    answer = await stored.http.get(stored.path, headers=headers)
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+
+
 async def test_conditions(stored: Stored) -> None:
     etag = f'"{stored.row.checksum}"'
     part = await stored.get(**{"Range": "bytes=0-3", "If-Range": etag})

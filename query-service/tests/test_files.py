@@ -40,6 +40,19 @@ async def test_a_file_as_every_client_sees_it(query: Query) -> None:
     assert (known.status_code, known.content) == (304, b"")
 
 
+async def test_head_is_get_without_a_body(query: Query) -> None:
+    row = Row("a.pdf")
+    await query.registry.add(row)
+    url, bearer = f"/api/v1/files/{row.file_id}", query.issuer.bearer()
+    got, asked = await query.get(url), await query.http.head(url, headers=bearer)
+    assert (asked.status_code, asked.content) == (200, b"")
+    for name in ("etag", "content-length", "content-type", "cache-control"):
+        assert asked.headers[name] == got.headers[name]
+    known = await query.http.head(url, headers=bearer | {"If-None-Match": got.headers["etag"]})
+    assert known.status_code == 304
+    assert (await query.http.head(f"/api/v1/files/{new_id()}", headers=bearer)).status_code == 404
+
+
 async def test_what_is_gone_for_readers(query: Query) -> None:
     rows = [
         temporary("late.pdf", days_left=-1),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from artstore_testing.postgres import Database
+from query_service.search.cursor import _digest
+from query_service.search.request import SearchRequest
 from query_support import NOW, Query, Row
 
 MANY = 23
@@ -57,6 +62,30 @@ async def test_a_cursor_of_another_search_is_refused(many: Query) -> None:
     for body in ({"sort_order": "asc"}, {"sort_by": "size"}, {"min_size": 1}, {"offset": 1}):
         error = (await many.search(400, cursor=cursor, limit=5, **body))["error"]
         assert "cursor" in error["details"]
+
+
+@pytest.mark.parametrize(
+    ("sort_by", "key"),
+    [
+        ("uploaded_at", "0001-01-01T00:00:00+14:00"),
+        ("uploaded_at", "9999-12-31T23:59:59-14:00"),
+        ("uploaded_at", "2026-01-01T00:00:00"),
+        ("uploaded_at", 5),
+        ("original_filename", "a\x00"),
+        ("original_filename", "\ud800"),
+        ("size", 2**63),
+        ("size", True),
+        ("relevance", 10**400),
+        ("relevance", "1"),
+    ],
+)
+async def test_a_forged_cursor_is_refused(many: Query, sort_by: str, key: object) -> None:
+    body = {"sort_by": sort_by, "limit": 5, "query": "a"}
+    digest = _digest(SearchRequest.model_validate(body))
+    text = json.dumps([digest, key, uuid4().hex])
+    forged = base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    error = (await many.search(400, cursor=forged, **body))["error"]
+    assert error["details"].keys() == {"cursor"}
 
 
 async def test_totals_are_exact_to_ten_thousand_and_beyond_on_demand(query: Query, migrated: Database) -> None:

@@ -58,7 +58,8 @@ def build(settings: Settings, patience: Patience | None = None) -> FastAPI:
     known = ElementList(admin, settings.elements_cache_seconds)
     registration = Registration(admin, patience or Patience())
     types = TypePolicy(settings.blocked_types, settings.blocked_extensions)
-    uploads = Uploads(Placement(known, random.SystemRandom()), elements, registration, types)
+    placement = Placement(known, random.SystemRandom())
+    uploads = Uploads(placement, elements, registration, types, hold_seconds=settings.hold_seconds)
 
     registry = new_registry()
     waiting = Gauge("artstore_registrations_waiting", "Files that admin has not heard of yet", registry=registry)

@@ -105,6 +105,7 @@ def test_a_download_that_fails_is_named_and_the_rest_is_done(stand: Stand, shell
     [
         ["nonsense"],
         ["upload"],
+        ["upload", ""],
         ["info", "no-id"],
         ["search", "--limit", "0"],
         ["search", "--mode", "magic"],

@@ -10,10 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from artstore_client import AsyncArtStore, errors
+from artstore_client.retry import nothing_done
+from artstore_client.transport import failed
 from client_stand import Stand, problem
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 UPLOAD = "POST /api/v1/files/upload"
 
@@ -131,24 +134,45 @@ async def test_a_folder_and_a_fifo_are_refused_without_hanging(store: AsyncArtSt
             await store.upload(path)
 
 
-async def test_with_a_key_a_refused_moment_is_repeated_with_the_same_bytes(stand: Stand, store: AsyncArtStore) -> None:
-    stand.canned[UPLOAD].append(problem(503, "NO_STORAGE_AVAILABLE", "later", Retry_After="0"))
-    stand.canned[UPLOAD].append(problem(409, "CONFLICT", "in flight", Retry_After="0"))
-    stored = await store.upload(io.BytesIO(b"abc"), filename="x", idempotency_key="k-1")
+@pytest.mark.parametrize(
+    ("status", "code"), [(503, "NO_STORAGE_AVAILABLE"), (503, "ADMIN_UNAVAILABLE"), (429, "RATE_LIMITED")]
+)
+async def test_an_answer_that_says_that_nothing_was_stored_is_followed_by_the_same_bytes(
+    stand: Stand, store: AsyncArtStore, status: int, code: str
+) -> None:
+    stand.canned[UPLOAD].append(problem(status, code, "later", Retry_After="0"))
+    stored = await store.upload(io.BytesIO(b"abc"), filename="x")
     assert stand.content[str(stored.file_id)] == b"abc"
-    assert [headers["idempotency-key"] for headers in stand.asked(UPLOAD)] == ["k-1"] * 3
+    assert len(stand.asked(UPLOAD)) == 2
 
 
-async def test_without_a_key_an_upload_is_sent_once(stand: Stand, store: AsyncArtStore) -> None:
-    stand.canned[UPLOAD].append(problem(503, "NO_STORAGE_AVAILABLE", "later", Retry_After="0"))
-    with pytest.raises(errors.Unavailable):
+@pytest.mark.parametrize(
+    "answer",
+    [
+        problem(503, "STORAGE_UNAVAILABLE", "it may be stored", Retry_After="0"),
+        problem(503, "NO_STORAGE_AVAILABLE", "no word on when"),
+        problem(502, "UPSTREAM_ERROR", "it may be stored", Retry_After="0"),
+        problem(409, "CONFLICT", "no", Retry_After="0"),
+    ],
+)
+async def test_an_upload_that_may_be_stored_is_sent_once(stand: Stand, store: AsyncArtStore, answer: Response) -> None:
+    stand.canned[UPLOAD].append(answer)
+    with pytest.raises(errors.ApiError):
         await store.upload(io.BytesIO(b"abc"), filename="x")
     assert len(stand.asked(UPLOAD)) == 1
 
 
-async def test_a_key_that_cannot_be_a_header_is_refused(store: AsyncArtStore) -> None:
-    with pytest.raises(ValueError, match="idempotency key"):
-        await store.upload(io.BytesIO(b"x"), idempotency_key="a\r\nb")
+async def test_a_pipe_is_sent_once(stand: Stand, store: AsyncArtStore) -> None:
+    stand.canned[UPLOAD].append(problem(503, "NO_STORAGE_AVAILABLE", "later", Retry_After="0"))
+    with pytest.raises(errors.Unavailable):
+        await store.upload(Pipe(b"abc"), filename="x")  # type: ignore[arg-type]
+    assert len(stand.asked(UPLOAD)) == 1
+
+
+def test_only_a_connection_that_was_never_made_lets_an_upload_be_sent_again() -> None:
+    refused, broken = (failed(kind("why"), "http://x") for kind in (httpx.ConnectError, httpx.ReadError))
+    assert nothing_done(refused)
+    assert not nothing_done(broken)
 
 
 async def test_unregistered_is_told(stand: Stand, store: AsyncArtStore) -> None:

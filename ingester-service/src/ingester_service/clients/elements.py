@@ -50,6 +50,8 @@ _SAID: Final[Mapping[str, Callable[[], ArtStoreError]]] = {
     ),
 }
 """What an element says that is the client's concern. Everything else is between the services."""
+_BEFORE_ANY_BYTE: Final = frozenset({"STORAGE_FULL", "MODE_NOT_ALLOWED", "ADMIN_UNAVAILABLE"})
+"""What an element says only of a file that it has not kept: no room, not in this mode, no keys to check a token with."""
 
 Request = Callable[[], Awaitable[httpx.Response]]
 
@@ -70,7 +72,8 @@ class ElementClient:
         async def put() -> httpx.Response:
             return await self._client.put(url, content=body, headers=headers, auth=auth, timeout=_TIMEOUT)
 
-        return _file(_accepted(await _repeated(put)))
+        response, tries = await _repeated(put)
+        return _file(_stored(response, first=tries == 1))
 
     async def reserve(self, element: Element, upload_id: UUID, size: int | None) -> None:
         auth = await self._auth(element)
@@ -113,7 +116,7 @@ class ElementClient:
         async def complete() -> httpx.Response:
             return await self._client.post(url, json=body, auth=auth, timeout=_COMMIT_TIMEOUT)
 
-        response = await _repeated(complete)
+        response, _ = await _repeated(complete)
         _raise_for(response)
         return _file(response)
 
@@ -174,16 +177,19 @@ class _Slices:
             yield piece
 
 
-async def _repeated(request: Request) -> httpx.Response:
-    """Sends a request that is harmless to repeat until it is answered. Raises Refused, StorageUnavailable."""
-    sent = False
+async def _repeated(request: Request) -> tuple[httpx.Response, int]:
+    """Sends a request that is harmless to repeat until it is answered; gives how often it may have been heard, too.
+
+    Raises Refused, StorageUnavailable.
+    """
+    heard = 0
     for pause in (*_PAUSES, None):
         try:
-            return await request()
+            return await request(), heard + 1
         except httpx.HTTPError as error:
-            sent = sent or not isinstance(error, _NOT_SENT)
+            heard += not isinstance(error, _NOT_SENT)
             if pause is None:
-                if not sent:
+                if not heard:
                     raise Refused(type(error).__name__) from error
                 # It may have stored the file: another element must not store it under the same id.
                 raise StorageUnavailable("The storage element does not answer") from error
@@ -198,8 +204,25 @@ def _code(response: httpx.Response) -> str:
         return ""
 
 
+def _stored(response: httpx.Response, *, first: bool) -> httpx.Response:
+    """For a request that brings a whole file: raises Refused only where it is certain that nothing of it is kept.
+
+    Another element would store it a second time under the same id. `first`: no try before this one was heard.
+    """
+    if response.is_success:
+        return response
+    code = _code(response)
+    if code in _BEFORE_ANY_BYTE and first:
+        raise Full(code) if code == "STORAGE_FULL" else Refused(code)
+    if code in _BEFORE_ANY_BYTE or response.is_server_error:
+        _log.warning("element may have kept a file", status=response.status_code, code=code)
+        raise StorageUnavailable("The storage element may have kept the file, and could not say so")
+    _raise_for(response)
+    return response
+
+
 def _accepted(response: httpx.Response) -> httpx.Response:
-    """For requests that begin an upload: raises Refused where another element may do better."""
+    """For a request that brings no bytes yet: raises Refused where another element may do better."""
     if response.is_success:
         return response
     code = _code(response)

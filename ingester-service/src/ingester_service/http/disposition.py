@@ -18,13 +18,13 @@ _KIND: Final = re.compile(r"[ \t]*([A-Za-z-]+)[ \t]*")
 _ESCAPED: Final = re.compile(r'\\(["\\])')
 _BROWSER_ESCAPED: Final = re.compile(r"%(22|0D|0A)", re.IGNORECASE)
 _EXTENDED: Final = re.compile(r"(?P<charset>[A-Za-z0-9-]+)'[A-Za-z0-9-]*'(?P<value>.*)", re.DOTALL)
-_SEPARATORS: Final = re.compile(r"[\\/]")
 _MAX_SECTIONS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """`filename` is None for a field that is no file. It is the name alone: directories are dropped (RFC 7578 §4.2)."""
+    """`filename` is None for a field that is no file. It is kept as given, separators and all: it is for people to read
+    and to search, and nothing makes a path of it."""
 
     name: str
     filename: str | None
@@ -38,8 +38,7 @@ def parse_disposition(header: str) -> Disposition:
     parameters = _parameters(header, kind.end())
     if not parameters.get("name"):
         raise _malformed("a part has no name")
-    filename = _filename(parameters)
-    return Disposition(parameters["name"], None if filename is None else _SEPARATORS.split(filename)[-1])
+    return Disposition(parameters["name"], _filename(parameters))
 
 
 def _parameters(header: str, at: int) -> dict[str, str]:
@@ -59,7 +58,7 @@ def _parameters(header: str, at: int) -> dict[str, str]:
 def _unquoted(match: re.Match[str]) -> str:
     if match["quoted"] is None:
         return match["token"]
-    # A lone backslash stays: it is a separator in names that old browsers send whole (C:\scans\a.pdf).
+    # A lone backslash stays: it belongs to the name (a Linux file may have one, old browsers send C:\scans\a.pdf).
     plain = _ESCAPED.sub(r"\1", match["quoted"])
     # The only three that browsers escape so (WHATWG HTML, "multipart/form-data encoding algorithm").
     return _BROWSER_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), plain)

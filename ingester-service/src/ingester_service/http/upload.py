@@ -49,6 +49,12 @@ def router(uploads: Uploads, guard: Guard, *, max_bytes: int, idle_seconds: floa
         ttl_days: Annotated[str | None, Query(description="Instead of the form's field")] = None,
     ) -> JSONResponse:
         """Stores one file. It is on the element's disk, durably, when this answers."""
+        if unknown := request.query_params.keys() - {"retention_policy", "ttl_days"}:
+            # A misspelt policy must not become the default one in silence.
+            raise ValidationFailed(
+                "The query string has parameters that mean nothing here",
+                details=dict.fromkeys(sorted(unknown), "is not known; other fields stand in the form"),
+            )
         query = query_fields(retention_policy, ttl_days)
         boundary = boundary_of(request.headers.get("content-type"))
         if request.headers.get("content-encoding", "identity").lower() != "identity":

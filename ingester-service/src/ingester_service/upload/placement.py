@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -83,7 +84,8 @@ class Placement:
         """By chance, weighted with free room; those that seemed too full come last, for admin's figures are old."""
         roomy = [element for element in elements if (element.available_bytes or 0) > size]
         tight = [element for element in elements if (element.available_bytes or 0) <= size]
-        # Efraimidis and Spirakis: keys u^(1/w), largest first, are a weighted random permutation.
-        roomy.sort(key=lambda one: self._choice.random() ** (1 / (one.available_bytes or 1)), reverse=True)
+        # Efraimidis and Spirakis: keys u^(1/w), largest first, are a weighted random permutation. Their logarithms are
+        # in the same order, and do not all round to 1 where w is the bytes of a large disk; 1 - u, for u may be 0.
+        roomy.sort(key=lambda one: math.log(1 - self._choice.random()) / (one.available_bytes or 1), reverse=True)
         tight.sort(key=lambda one: one.available_bytes or 0, reverse=True)
         return roomy + tight

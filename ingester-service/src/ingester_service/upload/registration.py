@@ -61,6 +61,9 @@ class Registration:
         except RegistrationRefused as refusal:
             _log.error("registration refused", file_id=str(file.file_id), storage_id=storage_id, reason=str(refusal))
             return False
+        except Exception:  # noqa: BLE001  said in the log, and tried again
+            # The file is safe: whatever this is, its uploader must not take it for a failed upload.
+            _log.exception("registration failed unexpectedly", file_id=str(file.file_id), storage_id=storage_id)
         self._wait(_Waiting(file, storage_id, self._clock() + self._patience.give_up))
         return False
 
@@ -77,14 +80,18 @@ class Registration:
             pause = min(pause * 2, self._patience.longest_pause)
 
     async def _settled(self, entry: _Waiting) -> bool:
-        if self._clock() >= entry.until:
-            _log.warning("registration left to the sync", file_id=str(entry.file.file_id))
-            return True
+        """Never raises: the files behind this one wait for the same loop."""
         try:
+            if self._clock() >= entry.until:
+                _log.warning("registration left to the sync", file_id=str(entry.file.file_id))
+                return True
             return await self._try(entry.file, entry.storage_id)
         except RegistrationRefused as refusal:
             _log.error("registration refused", file_id=str(entry.file.file_id), reason=str(refusal))
             return True
+        except Exception:  # noqa: BLE001  said in the log, and tried again
+            _log.exception("registration failed unexpectedly", file_id=str(entry.file.file_id))
+            return False
 
     async def _try(self, file: File, storage_id: str) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -29,21 +30,33 @@ class Uploaded:
 class Uploads:
     """The use case behind `POST /api/v1/files/upload`."""
 
-    def __init__(self, placement: Placement, elements: Elements, registration: Registration, types: TypePolicy) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        elements: Elements,
+        registration: Registration,
+        types: TypePolicy,
+        *,
+        hold_seconds: float,
+    ) -> None:
+        """`hold_seconds`: how long bytes may wait to become a whole piece, well below an element's own patience."""
         self._placement, self._elements = placement, elements
         self._registration, self._types = registration, types
+        self._hold_seconds = hold_seconds
 
     async def receive(self, incoming: Incoming, uploaded_by: str) -> Uploaded:
         """Stores the file durably and registers it. Nothing is kept of one that fails."""
         self._types.admit_name(incoming.filename)
-        # One byte more than a piece: what is shorter is then known to be the whole file.
-        body = pieces(incoming.chunks(), PIECE + 1)
-        head = await anext(body, b"")
+        chunks = incoming.chunks()
+        # One byte more than a piece: what is shorter is then known to be the whole file. It may take its time, for no
+        # element waits for it yet.
+        async with aclosing(pieces(chunks, PIECE + 1)) as beginning:
+            head = await anext(beginning, b"")
         content_type = self._types.admit(incoming.filename, head)
         if len(head) <= PIECE:
             element, file = await self._put(incoming, head, content_type, uploaded_by)
         else:
-            element, file = await self._stage(incoming, head, body, content_type, uploaded_by)
+            element, file = await self._stage(incoming, head, chunks, content_type, uploaded_by)
         return Uploaded(file, await self._registration.register(file, element.storage_id))
 
     async def _put(self, incoming: Incoming, body: bytes, content_type: str, uploaded_by: str) -> tuple[Element, File]:
@@ -65,7 +78,8 @@ class Uploads:
             incoming.retention.mode, size, lambda one: self._elements.reserve(one, upload_id, size)
         )
         try:
-            sent = await self._elements.append(element, upload_id, _chain(head, rest))
+            async with aclosing(pieces(rest, patience=self._hold_seconds)) as joined:
+                sent = await self._elements.append(element, upload_id, _chain(head, joined))
             new = await _described(incoming, content_type, uploaded_by)
             return element, await self._elements.complete(element, upload_id, new, sent, incoming.sha256)
         except BaseException:

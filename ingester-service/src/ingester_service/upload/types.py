@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -70,6 +71,9 @@ def _known_extensions() -> mimetypes.MimeTypes:
 _BY_EXTENSION: Final = _known_extensions()
 
 
+_SEPARATORS: Final = re.compile(r"[\\/]")
+
+
 def extension(filename: str) -> str:
     """The last extension in lower case without its dot; "" without one.
 
@@ -78,7 +82,8 @@ def extension(filename: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", filename)
     seen = "".join(char for char in folded if unicodedata.category(char) != "Cf")
-    _, dot, last = seen.rstrip(" .").rpartition(".")
+    name = _SEPARATORS.split(seen.rstrip(" ./\\"))[-1]
+    _, dot, last = name.rpartition(".")
     return last.strip().lower() if dot else ""
 
 

@@ -86,14 +86,13 @@ class AsyncArtStore:
         metadata: Mapping[str, Any] | None = None,
         retention_policy: Literal["temporary", "permanent"] | None = None,
         ttl_days: int | None = None,
-        idempotency_key: str | None = None,
         on_progress: OnProgress | None = None,
     ) -> StoredFile:
         """Stores a file and returns what the server knows of it.
 
         `source` is a path or a binary file object, read from where it stands, in worker threads, 1 MiB at a time; it is
-        not closed. `metadata` is a JSON object, `ttl_days` (1–365) is for temporary files. With an `idempotency_key`
-        the upload is tried again when it fails on the way, and still makes one file; without, it is sent once.
+        not closed. `metadata` is a JSON object, `ttl_days` (1–365) is for temporary files. It is sent
+        again only where nothing was stored for sure; after any other failure the file may be there, or not.
 
         Raises IntegrityError when another checksum was stored than was sent, SourceChanged when the file shrank.
         """
@@ -114,7 +113,6 @@ class AsyncArtStore:
                 opened,
                 fields,
                 filename=filename,
-                idempotency_key=idempotency_key,
                 on_progress=on_progress,
             )
         finally:

@@ -6,6 +6,7 @@ and a service that uses this SDK must not pass on another's 404 or 401 as its ow
     ArtStoreClientError
       ConfigurationError     no or contradictory settings
       ConnectionFailed       no answer, or it broke off
+        NotConnected         nothing was sent
       ProtocolError          an answer that ArtStore does not give
       IntegrityError         bytes that do not match their checksum
       NotAFile               a folder or a device where a file is needed
@@ -35,6 +36,10 @@ class ConfigurationError(ArtStoreClientError):
 
 class ConnectionFailed(ArtStoreClientError):
     """ArtStore could not be reached, or the connection broke and retries did not help."""
+
+
+class NotConnected(ConnectionFailed):
+    """No connection was made, so nothing was sent."""
 
 
 class ProtocolError(ArtStoreClientError):
@@ -104,7 +109,7 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """409; `code` tells a damaged file (FILE_DAMAGED) from a mode or an idempotency key in flight."""
+    """409; `code` tells a damaged file (FILE_DAMAGED) from a mode that does not allow it."""
 
 
 class Gone(ApiError):
@@ -128,7 +133,7 @@ class InvalidRange(ApiError):
 
 
 class Unprocessable(ApiError):
-    """422; `code` is INFECTED or IDEMPOTENCY_KEY_REUSED."""
+    """422; `code` tells why, such as INFECTED."""
 
 
 class RateLimited(ApiError):

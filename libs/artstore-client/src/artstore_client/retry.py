@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from artstore_client.errors import ApiError, ArtStoreClientError, ConnectionFailed
+from artstore_client.errors import ApiError, ArtStoreClientError, ConnectionFailed, NotConnected
 
 _TRANSIENT = frozenset({429, 502, 503, 504})
+_NOTHING_DONE = frozenset({"NO_STORAGE_AVAILABLE", "ADMIN_UNAVAILABLE", "RATE_LIMITED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,12 @@ class RetryPolicy:
         return pause * random.uniform(0.5, 1.0)
 
     def pause_after(self, error: ArtStoreClientError, failures: int) -> float | None:
-        """Seconds until the next attempt of an idempotent call; None when there should be none."""
+        """Seconds until the next attempt of a call that may be repeated; None when there should be none."""
         if failures >= self.attempts:
             return None
         if isinstance(error, ConnectionFailed):
             return self.back_off(failures)
-        if not isinstance(error, ApiError) or not _passing(error):
+        if not isinstance(error, ApiError) or error.status not in _TRANSIENT:
             return None
         if error.retry_after is None:
             return self.back_off(failures)
@@ -44,6 +45,8 @@ class RetryPolicy:
         return error.retry_after + random.uniform(0, self.base_seconds)
 
 
-def _passing(error: ApiError) -> bool:
-    """409 with Retry-After is an idempotency key whose first request is still in flight (api.md)."""
-    return error.status in _TRANSIENT or (error.status == 409 and error.retry_after is not None)
+def nothing_done(error: ArtStoreClientError) -> bool:
+    """Whether even a call that is not idempotent may be repeated: it was not heard, or refused before it did a thing."""
+    if isinstance(error, ApiError):
+        return error.status in (429, 503) and error.retry_after is not None and error.code in _NOTHING_DONE
+    return isinstance(error, NotConnected)

@@ -14,7 +14,15 @@ import anyio
 import httpx
 
 from artstore_client.config import Config
-from artstore_client.errors import ArtStoreClientError, ConfigurationError, ConnectionFailed, ProtocolError, error_of
+from artstore_client.errors import (
+    ArtStoreClientError,
+    ConfigurationError,
+    ConnectionFailed,
+    NotConnected,
+    ProtocolError,
+    error_of,
+)
+from artstore_client.retry import nothing_done
 from artstore_client.tokens import Grant, Tokens, basic
 from artstore_client.version import USER_AGENT
 
@@ -23,6 +31,7 @@ _MAX_JSON_BYTES = 64 * 1024 * 1024
 """A page of 1000 files with 16 KiB of metadata each stays far below; an answer without end must not fill memory."""
 _ANSWER_SECONDS = 600.0
 """After the last byte of an upload the element makes it durable, which takes long for a large file on a slow disk."""
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 Content = bytes | AsyncIterable[bytes]
 
@@ -31,8 +40,8 @@ Content = bytes | AsyncIterable[bytes]
 class Call:
     """One request. `body` makes the content anew for each attempt.
 
-    `idempotent`: repeated after connection failures, 429 and 502–504. `replayable`: may be sent again after a 401,
-    which says that nothing was done; not so for a stream that cannot be rewound.
+    `idempotent`: repeated after connection failures, 429 and 502–504; otherwise only where nothing was done
+    (`nothing_done`). `replayable`: may be sent again at all; not so a stream that cannot be rewound.
     """
 
     method: str
@@ -103,7 +112,8 @@ class Transport:
                     grant, renewed = await self.tokens.after_refusal(grant), True
                     continue
                 failures += 1
-                pause = self.retry.pause_after(error, failures) if call.idempotent else None
+                again = call.idempotent or (call.replayable and nothing_done(error))
+                pause = self.retry.pause_after(error, failures) if again else None
                 if pause is None:
                     raise
             await anyio.sleep(pause)
@@ -142,7 +152,8 @@ class Transport:
 
 def failed(error: httpx.TransportError, url: str) -> ConnectionFailed:
     """httpx's many reasons as one of ours, in words: some of its own have an empty message."""
-    return ConnectionFailed(f"{url}: {str(error) or type(error).__name__}")
+    kind = NotConnected if isinstance(error, _NOT_SENT) else ConnectionFailed
+    return kind(f"{url}: {str(error) or type(error).__name__}")
 
 
 async def _accepted(response: httpx.Response, *, whole: bool) -> httpx.Response:

@@ -46,13 +46,12 @@ async def send(
     fields: Sequence[Field],
     *,
     filename: str | None,
-    idempotency_key: str | None,
     on_progress: OnProgress | None,
 ) -> StoredFile:
     """Sends the file and checks what the server says it stored.
 
-    Repeated only under an idempotency key (G7): without one, a lost answer may belong to a stored file, and a second
-    attempt would store it twice.
+    Sent again only where nothing was stored: a lost answer may belong to a stored file, and a second attempt would
+    store it twice.
     """
     form = MultipartForm(fields, filename=filename or source.name or "unnamed", file_headers=_part_headers(source))
 
@@ -62,14 +61,12 @@ async def send(
     headers = {"Content-Type": form.content_type}
     if source.size is not None:
         headers["Content-Length"] = str(form.length(source.size))
-    if idempotency_key is not None:
-        headers["Idempotency-Key"] = checked_key(idempotency_key)
     call = Call(
         "POST",
         UPLOAD_PATH,
         headers=headers,
         body=body,
-        idempotent=idempotency_key is not None and source.replayable,
+        idempotent=False,
         replayable=source.replayable,
         patient=True,
     )
@@ -77,13 +74,6 @@ async def send(
     if source.sha256 is not None and stored.checksum != source.sha256.hex():
         raise IntegrityError(f"{stored.file_id} was stored with another checksum than the file that was sent")
     return stored
-
-
-def checked_key(key: str) -> str:
-    """The key when it can stand in a header. Raises ValueError."""
-    if not 0 < len(key) <= 255 or not all("!" <= char <= "~" for char in key):
-        raise ValueError("an idempotency key is 1 to 255 visible ASCII characters")
-    return key
 
 
 def _part_headers(source: Source) -> dict[str, str]:

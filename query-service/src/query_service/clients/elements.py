@@ -68,8 +68,7 @@ class ElementSource:
             method,
             f"{home.url}/api/v1/files/{file_id}/download",
             params={"ticket": tickets.issue(FileSubject(file_id), ["GET"])},
-            # Bytes as they are stored: a coded body would have another length and another range.
-            headers={**headers, "Accept-Encoding": "identity"},
+            headers=_as_they_came(headers),
             timeout=_TIMEOUT,
         )
         try:
@@ -85,6 +84,13 @@ class ElementSource:
         """For readiness: raises unless an element answers there."""
         response = await self._client.get(f"{url}/api/v1/info", timeout=_TIMEOUT)
         response.raise_for_status()
+
+
+def _as_they_came(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    """Header values are latin-1 on the wire (RFC 9110 §5.5), and httpx would take text for ASCII."""
+    sent = {name.encode("ascii"): value.encode("latin-1") for name, value in headers.items()}
+    # Bytes as they are stored: a coded body would have another length and another range.
+    return sent | {b"accept-encoding": b"identity"}
 
 
 async def _refusal(response: httpx.Response, home: Home) -> ArtStoreError:

@@ -26,6 +26,14 @@ _DOWNLOAD: dict[int | str, dict[str, Any]] = {
 def router(downloads: Downloads, guard: Guard) -> APIRouter:
     router = APIRouter(prefix="/api/v1/files", tags=["files"], dependencies=[Depends(guard.require(Scope.FILES_READ))])
 
+    async def describe(file_id: UUID, if_none_match: str | None) -> Response:
+        file = (await find(downloads.registry, file_id, downloads.clock)).file
+        headers = {"ETag": f'"{file.revision}"', "Cache-Control": "private, no-cache"}
+        conditions = Conditions(if_none_match=if_none_match)
+        if judge("GET", conditions, etag=headers["ETag"], last_modified=file.uploaded_at) is Verdict.NOT_MODIFIED:
+            return Response(status_code=304, headers=headers)
+        return JSONResponse(file.model_dump(mode="json"), headers=headers)
+
     @router.get(
         "/{file_id}", response_model=None, responses={200: {"model": File}, 304: {"description": "Not modified"}}
     )
@@ -34,12 +42,19 @@ def router(downloads: Downloads, guard: Guard) -> APIRouter:
         if_none_match: Annotated[str | None, Header()] = None,
     ) -> Response:
         """What is known of a file. The ETag is the revision of its description, not of its bytes."""
-        file = (await find(downloads.registry, file_id, downloads.clock)).file
-        headers = {"ETag": f'"{file.revision}"', "Cache-Control": "private, no-cache"}
-        conditions = Conditions(if_none_match=if_none_match)
-        if judge("GET", conditions, etag=headers["ETag"], last_modified=file.uploaded_at) is Verdict.NOT_MODIFIED:
-            return Response(status_code=304, headers=headers)
-        return JSONResponse(file.model_dump(mode="json"), headers=headers)
+        return await describe(file_id, if_none_match)
+
+    @router.head(
+        "/{file_id}",
+        response_model=None,
+        responses={200: {"description": "The headers of GET"}, 304: {"description": "Not modified"}},
+    )
+    async def check_file(
+        file_id: UUID,
+        if_none_match: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """The headers that GET would answer with."""
+        return await describe(file_id, if_none_match)  # the server sends no body to HEAD (RFC 9110 §9.3.2)
 
     async def open_stream(file_id: UUID, request: Request) -> ByteStream:
         asked = {name: value for name in _PASSED_ON if (value := request.headers.get(name)) is not None}

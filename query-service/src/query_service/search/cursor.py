@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,7 +33,7 @@ def _moment(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError
-    return moment
+    return moment.astimezone(UTC)
 
 
 def _name(value: Any) -> str:
@@ -79,7 +79,7 @@ def decode(request: SearchRequest) -> Position | None:
         padded = request.cursor + "=" * (-len(request.cursor) % 4)
         digest, key, file_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         position = Position(_READERS[request.order](key), UUID(hex=file_id))
-    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
         raise _refused("is not a cursor of this search") from None
     if digest != _digest(request):
         raise _refused("belongs to another search")

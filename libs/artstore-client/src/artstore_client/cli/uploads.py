@@ -20,9 +20,19 @@ from artstore_client.cli.walk import Found, find
 from artstore_client.errors import ArtStoreClientError
 
 
+def named_path(text: str) -> Path:
+    """An empty word is an unset variable in somebody's script, and not the folder that it would mean."""
+    if not text:
+        raise typer.BadParameter("a path is empty")
+    return Path(text)
+
+
 def upload(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, and folders with all in them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", parser=named_path, help="Files, and folders with all in them."),
+    ],
     description: Annotated[str | None, typer.Option(help="What it is.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
     metadata: Annotated[list[str] | None, typer.Option(help="KEY=VALUE or a JSON object; may be repeated.")] = None,
