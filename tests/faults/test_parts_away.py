@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 from world import World, pdf, within
 
 pytestmark = pytest.mark.e2e
+MIB = 1024 * 1024
 TRUTH_SECONDS = 5.0
 RECOVERY_SECONDS = 20.0
 
@@ -96,4 +99,17 @@ def test_killed_part_comes_back(world: World, part: str) -> None:
     os.kill(world.stack.pid(part), signal.SIGKILL)
     within(RECOVERY_SECONDS, lambda: world.download(file["file_id"]).status_code == 200, "a download works again")
     assert world.download(file["file_id"]).content == content
+    recovers(world)
+
+
+def test_download_whose_element_dies_is_never_taken_for_whole(world: World, tmp_path: Path) -> None:
+    file = world.uploaded(os.urandom(64 * MIB), "broken.bin")
+    back = tmp_path / "back"
+    url = f"{world.gateway}/api/v1/files/{file['file_id']}/download"
+    authorization = f"Authorization: {world.bearer()['Authorization']}"
+    reader = subprocess.Popen(["curl", "-sS", "--limit-rate", "8M", "-H", authorization, "-o", str(back), url])
+    within(30, lambda: back.exists() and back.stat().st_size > 4 * MIB, "the download is under way")
+    os.kill(world.stack.pid("se-rw-1"), signal.SIGKILL)
+    assert reader.wait(60) != 0
+    assert back.stat().st_size < 64 * MIB
     recovers(world)
