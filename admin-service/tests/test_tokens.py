@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import jwt as pyjwt
 import pytest
+from admin_service.identity.secrets import WAITING_AT_MOST
 from admin_support import ISSUER, Admin
 
 ELEMENT = "urn:artstore:element:se-rw-1"
@@ -121,3 +124,17 @@ async def test_jwks_never_holds_a_private_part(admin: Admin) -> None:
     keys = (await admin.http.get("/.well-known/jwks.json")).json()["keys"]
     assert len(keys) == 1
     assert not keys[0].keys() & {"d", "p", "q", "dp", "dq", "qi"}
+
+
+async def test_flood_of_sign_ins_is_refused_and_keeps_no_service_from_its_token(admin: Admin) -> None:
+    """More than may wait at once, all wrong; each costs a hash, on purpose."""
+    form = {"grant_type": "client_credentials"}
+
+    async def wrong(number: int) -> int:
+        answer = await admin.http.post("/api/v1/auth/token", data=form, auth=(f"sa_ghost_{number}", "wrong"))
+        return answer.status_code
+
+    flood = asyncio.gather(*(wrong(number) for number in range(3 * WAITING_AT_MOST)))
+    service = await admin.ask_token("ingester", resource="urn:artstore:internal")
+    assert service.status_code == 200
+    assert set(await flood) == {401, 429}

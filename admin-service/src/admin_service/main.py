@@ -52,7 +52,7 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     keys = KeyRing(database.key_rows, KeyVault(settings.key_encryption_bytes), clock)
     hasher = Argon2Hasher()
     issuer = TokenIssuer(keys, issuer=settings.issuer, lifetime_seconds=settings.access_token_seconds, clock=clock)
-    grant = ClientCredentialsGrant(database.transaction, hasher, issuer, clock)
+    grant = ClientCredentialsGrant(database.transaction, hasher, Argon2Hasher(), issuer, clock)
     verifier = TokenVerifier(keys, issuer=settings.issuer, audiences=[PUBLIC_AUDIENCE, INTERNAL_AUDIENCE])
     guard = Guard(verifier)
     poller = HealthPoller(database.element_rows, ElementClient(elements).info, clock)

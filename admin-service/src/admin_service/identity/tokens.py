@@ -75,16 +75,22 @@ class TokenIssuer:
 
 
 class ClientCredentialsGrant:
-    """Raises authlib's OAuth2Error subclasses, which know their own body and status."""
+    """Raises authlib's OAuth2Error subclasses, which know their own body and status.
+
+    `for_services` checks the secrets of accounts of kind service: a flood of sign-ins from outside fills the other
+    hasher's queue, and must not keep ArtStore's own parts from renewing their tokens.
+    """
 
     def __init__(
         self,
         rows: Callable[[], AbstractAsyncContextManager[Rows]],
         hasher: SecretHasher,
+        for_services: SecretHasher,
         issuer: TokenIssuer,
         clock: Clock,
     ) -> None:
-        self._rows, self._hasher, self._issuer, self._clock = rows, hasher, issuer, clock
+        self._rows, self._issuer, self._clock = rows, issuer, clock
+        self._hasher, self._for_services = hasher, for_services
 
     async def token(self, credentials: ClientCredentials, *, scope: str | None, resource: str | None) -> IssuedToken:
         async with self._rows() as rows:
@@ -105,7 +111,9 @@ class ClientCredentialsGrant:
     async def _authenticate(self, credentials: ClientCredentials, account: ServiceAccount | None) -> None:
         """One answer and one cost for an unknown account, a wrong or expired secret, a suspended account."""
         hashes = account.usable_hashes(self._clock()) if account else []
-        if not await self._hasher.matches_any(credentials.secret, hashes):
+        is_service = account is not None and account.kind is AccountKind.SERVICE
+        hasher = self._for_services if is_service else self._hasher
+        if not await hasher.matches_any(credentials.secret, hashes):
             raise InvalidClientError(description="Unknown client or wrong secret", status_code=401)
 
 
