@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import httpx
 import pytest
+import structlog
 from artstore_core.errors import BY_CODE, NoStorageAvailable, NotFound
 from artstore_kit.app import MAX_JSON_BODY_BYTES, ServiceInfo, create_app
 from artstore_kit.health import Check, Unhealthy
@@ -215,13 +216,14 @@ def test_contract_knows_our_errors_and_not_the_frameworks() -> None:
 
 @contextmanager
 def logging_as_a_service(form: Literal["json", "text"]) -> Iterator[None]:
-    root = logging.getLogger()
+    root, structured = logging.getLogger(), structlog.get_config()
     before, level = root.handlers[:], root.level
     try:
         configure_logs("kit-service", form=form)
         yield
     finally:
         root.handlers[:], root.level = before, level
+        structlog.configure(**structured)
 
 
 async def test_trace_and_request_ids_stand_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
