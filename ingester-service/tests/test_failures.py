@@ -133,13 +133,13 @@ async def test_readiness_asks_the_elements_themselves(ingester: Ingester) -> Non
 
 async def test_a_slow_and_steady_uploader_is_not_given_up_on(ingester: Ingester) -> None:
     """Its bytes go on to the element before that takes the silence for the end, though they make no whole piece."""
-    element = ingester.element("se-rw-1", idle_seconds=0.6)
+    element = ingester.element("se-rw-1", idle_seconds=1.5)
     content = upload(2 * MIB)
 
     async def slowly() -> Any:
         yield content[: MIB + MIB // 2]
         for at in range(MIB + MIB // 2, len(content), MIB // 16):
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.3)
             yield content[at : at + MIB // 16]
 
     answer = await ingester.send(slowly())

@@ -22,7 +22,7 @@ class Patience:
     now: tuple[float, ...] = (0.2, 0.8)
     """Pauses between the tries while the client waits; the first try comes before them."""
     waiting: int = 10_000
-    """Files that may wait for admin. Those beyond are left to the sync, which finds every file by itself."""
+    """Files that may wait for admin. Those beyond are on their elements all the same, for a sync to find."""
     first_pause: float = 1.0
     longest_pause: float = 30.0
     give_up: float = 3600.0
@@ -38,8 +38,8 @@ class _Waiting:
 class Registration:
     """Registers at once where it can, and in the background where it cannot.
 
-    What is lost from the queue (a restart, an hour without admin) is lost to nobody: the element has the file, and
-    admin's sync adopts it.
+    What is lost from the queue (a restart, an hour without admin) is not lost: the element has the file and its
+    attr.json, from which the registry can be made whole.
     """
 
     def __init__(self, admin: Admin, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
