@@ -21,7 +21,7 @@ _CORS_REQUEST_HEADERS = (
     "Upload-Offset, X-Request-Id"
 )
 _CORS_RESPONSE_HEADERS = (
-    "Accept-Ranges, Allow, Content-Disposition, Content-Range, ETag, Location, Repr-Digest, Retry-After, "
+    "Accept-Ranges, Allow, Content-Digest, Content-Disposition, Content-Range, ETag, Location, Repr-Digest, Retry-After, "
     "Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Expires, Upload-Length, Upload-Offset, "
     "WWW-Authenticate, X-Request-Id"
 )

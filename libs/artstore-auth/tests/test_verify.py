@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
-from artstore_auth.keys import NoKeys
+from artstore_auth.keys import NoKeys, parse_jwks
 from artstore_auth.verify import TokenVerifier
 from artstore_core.errors import AdminUnavailable, Unauthorized
 from artstore_testing.tokens import TokenIssuer
@@ -107,3 +108,40 @@ async def test_without_any_key_it_is_unavailable_not_unauthorized(issuer: TokenI
     verifier = TokenVerifier(Nothing(), issuer=issuer.issuer, audiences=["artstore"])
     with pytest.raises(AdminUnavailable):
         await verifier.verify(issuer.token())
+
+
+class ChangingKeys:
+    """A key set that can be taken away, and that counts how often it was asked."""
+
+    def __init__(self, keys: dict[str, RSAKey]) -> None:
+        self.keys = keys
+
+    async def find(self, kid: str) -> RSAKey | None:
+        return self.keys.get(kid)
+
+
+async def test_token_that_was_good_once_expires_all_the_same(issuer: TokenIssuer) -> None:
+    now = [time.time()]
+    verifier = TokenVerifier(issuer.keys, issuer=issuer.issuer, audiences=["artstore"], clock=lambda: now[0])
+    token = issuer.token(["files:read"], lifetime=60)
+    assert (await verifier.verify(token)).scopes == {"files:read"}
+    now[0] += 3600
+    assert "expired" in await refused(verifier, token)
+
+
+async def test_token_that_was_good_once_is_refused_when_its_key_is_withdrawn(issuer: TokenIssuer) -> None:
+    keys = ChangingKeys(parse_jwks(issuer.jwks()))
+    verifier = TokenVerifier(keys, issuer=issuer.issuer, audiences=["artstore"])
+    token = issuer.token(["files:read"])
+    await verifier.verify(token)
+    keys.keys = {}
+    assert "unknown signing key" in await refused(verifier, token)
+
+
+async def test_token_that_was_good_once_is_refused_when_its_key_id_is_another_key(issuer: TokenIssuer) -> None:
+    keys = ChangingKeys(parse_jwks(issuer.jwks()))
+    verifier = TokenVerifier(keys, issuer=issuer.issuer, audiences=["artstore"])
+    token = issuer.token(["files:read"])
+    await verifier.verify(token)
+    keys.keys = parse_jwks(TokenIssuer().jwks())
+    assert "bad signature" in await refused(verifier, token)

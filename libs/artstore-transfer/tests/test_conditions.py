@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from artstore_core.errors import PreconditionFailed
-from artstore_transfer import Conditions, Verdict, http_date, judge, parse_http_date, range_applies
+from artstore_transfer import Conditions, Verdict, http_date, judge, matching, parse_http_date, range_applies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,3 +107,11 @@ def test_no_header_breaks_the_verdict(text: str) -> None:
 @given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2999, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_dates_come_back_in_whole_seconds(moment: datetime) -> None:
     assert parse_http_date(http_date(moment)) == moment.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    ("header", "passes"),
+    [(None, True), ("*", True), ('"3"', True), ('"1", "3"', True), ('W/"3"', False), ('"4"', False), ("3", False)],
+)
+def test_if_match_compares_strongly(header: str | None, passes: bool) -> None:
+    assert matching(header)('"3"') is passes

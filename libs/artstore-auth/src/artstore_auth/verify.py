@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from artstore_core.errors import AdminUnavailable
 from artstore_core.scopes import Principal
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
 
 from artstore_auth.challenge import invalid_token
 from artstore_auth.keys import KeySource, NoKeys
@@ -19,6 +20,16 @@ TOKEN_TYPE = "at+jwt"  # RFC 9068 §2.1
 LEEWAY_SECONDS = 30
 """How far two clocks may differ."""
 MAX_TOKEN_BYTES = 8192
+MAX_VERIFIED_TOKENS = 1024
+"""A caller sends the same token for minutes: so many are remembered, the oldest gives way."""
+
+
+class Verified(NamedTuple):
+    """A token whose signature by `key` was right. Its times are checked again each time it comes."""
+
+    kid: str
+    key: RSAKey
+    claims: dict[str, Any]
 
 
 class TokenVerifier:
@@ -33,20 +44,39 @@ class TokenVerifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys, self._issuer, self._audiences, self._clock = keys, issuer, frozenset(audiences), clock
+        self._verified: dict[str, Verified] = {}
 
     async def verify(self, token: str) -> Principal:
+        known = self._verified.get(token)
+        # Not the key's id alone: one that was withdrawn, or came anew, is another object.
+        if known is not None and await self._find(known.kid) is known.key:
+            return self._principal(known.claims)
+        verified = await self._verify(token)
+        principal = self._principal(verified.claims)
+        self._remember(token, verified)
+        return principal
+
+    async def _verify(self, token: str) -> Verified:
         kid = self._key_id(token)
-        try:
-            key = await self._keys.find(kid)
-        except NoKeys:
-            raise AdminUnavailable("Signing keys cannot be fetched yet") from None
+        key = await self._find(kid)
         if key is None:
             raise invalid_token("unknown signing key")
         try:
-            claims = jwt.decode(token, key, algorithms=[ALGORITHM]).claims
+            return Verified(kid, key, jwt.decode(token, key, algorithms=[ALGORITHM]).claims)
         except (JoseError, ValueError):
             raise invalid_token("bad signature") from None
-        return self._principal(claims)
+
+    async def _find(self, kid: str) -> RSAKey | None:
+        try:
+            return await self._keys.find(kid)
+        except NoKeys:
+            raise AdminUnavailable("Signing keys cannot be fetched yet") from None
+
+    def _remember(self, token: str, verified: Verified) -> None:
+        self._verified.pop(token, None)
+        while len(self._verified) >= MAX_VERIFIED_TOKENS:
+            del self._verified[next(iter(self._verified))]
+        self._verified[token] = verified
 
     def _key_id(self, token: str) -> str:
         if len(token) > MAX_TOKEN_BYTES:

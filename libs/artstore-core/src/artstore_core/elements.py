@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -20,7 +21,10 @@ class ElementStatus(StrEnum):
 
 
 class ElementInfo(BaseModel):
-    """Bytes throughout. `capacity_bytes` is what the element may fill, `available_bytes` what is left of it now."""
+    """Bytes throughout. `capacity_bytes` is what the element may fill, `available_bytes` what is left of it now.
+
+    `sequence` is the number of the last change; such numbers mean something within one `epoch` (requirement S8).
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -32,3 +36,5 @@ class ElementInfo(BaseModel):
     used_bytes: ByteCount
     available_bytes: ByteCount
     allowed_operations: list[Operation]
+    epoch: UUID | None = None
+    sequence: Annotated[int, Field(ge=0)] | None = None

@@ -144,15 +144,19 @@ class File(BaseModel):
 
 
 class Attributes(File):
-    """The content of `<id>.attr.json`: the only truth about a file (requirement S5).
+    """The content of `<id>.attr.json`: the only truth about a file (requirement S5); `attr_json` writes and reads it.
 
     `schema_version` rises when a reader of the old form would misread the new one; fields that a reader does not know
-    are kept, so an element that was rolled back loses nothing.
+    are kept, so an element that was rolled back loses nothing. `deleted_at` and `damage` are there where they apply.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     schema_version: Literal[1] = 1
+    deleted_at: Moment | None = None
+    deleted_by: str | None = None
+    damage: str | None = None
 
     def public(self) -> File:
-        return File.model_validate({name: getattr(self, name) for name in File.model_fields})
+        # Not validated once more: it was, as a part of this.
+        return File.model_construct(**{name: getattr(self, name) for name in File.model_fields})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from artstore_kit.direct import Direct, DirectRoute
 from artstore_kit.errors import install_error_handlers
 from artstore_kit.health import Check, Health
 from artstore_kit.metrics import HttpMetrics, new_registry
@@ -42,10 +43,11 @@ def create_app(
     tracing: Tracing | None = None,
     registry: CollectorRegistry | None = None,
     is_byte_route: Callable[[str], bool] = _no_byte_routes,
+    direct: Sequence[DirectRoute] = (),
 ) -> FastAPI:
     """An app with the agreed errors, health, metrics, ids and body limit around `routers`.
 
-    `is_byte_route` names the paths that stream bodies and check their size themselves. `app.state.health` is the
+    `direct` are endpoints of `routers` that are asked so often that they get a shorter way. `is_byte_route` names the paths that stream bodies and check their size themselves. `app.state.health` is the
     Health, for the server to set `draining`.
     """
     registry = registry or new_registry()
@@ -70,9 +72,13 @@ def create_app(
         redoc_url=None,
         generate_unique_id_function=operation_id,
         redirect_slashes=False,
+        # `tracing` and `HttpMetrics` see to it; the framework's own would ask the environment at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.health = health
     install_error_handlers(app)
+    if direct:
+        app.add_middleware(Direct, routes=direct)
     app.add_middleware(BodyLimit, limit=MAX_JSON_BODY_BYTES, is_byte_route=is_byte_route)
     app.add_middleware(LingeringRefusal, is_byte_route=is_byte_route)
     app.add_middleware(RequestMiddleware, metrics=HttpMetrics(registry))

@@ -70,8 +70,13 @@ def answer(
     if range_applies(method, conditions, etag=etag, last_modified=modified):
         part = parse_range(conditions.range, shown.size)
     headers = file_headers(shown, part, disposition)
-    body = None if method == "HEAD" else part or ByteRange(0, shown.size)
-    return Answer(206 if part else 200, headers, body)
+    if method == "HEAD":
+        return Answer(200, headers, None)
+    if part is None:
+        # Of what goes out: the whole file here. Of a part it is not known, and of HEAD's empty content it would be
+        # another one (RFC 9530 §2, B.2).
+        headers["Content-Digest"] = headers["Repr-Digest"]
+    return Answer(206 if part else 200, headers, part or ByteRange(0, shown.size))
 
 
 def file_headers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -64,6 +64,11 @@ def judge(method: str, conditions: Conditions, *, etag: str, last_modified: date
     elif reads and (since := parse_http_date(conditions.if_modified_since)) is not None and modified <= since:
         return Verdict.NOT_MODIFIED
     return Verdict.PROCEED
+
+
+def matching(if_match: str | None) -> Callable[[str], bool]:
+    """Whether an If-Match header, as it came, lets a strong entity tag pass (RFC 9110 §13.1.1); without one, all do."""
+    return lambda etag: if_match is None or _matches(if_match, etag, weak=False)
 
 
 def range_applies(method: str, conditions: Conditions, *, etag: str, last_modified: datetime) -> bool:

@@ -30,7 +30,7 @@ _TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0, pool=3.0)
 _ANSWERS: Final = frozenset({200, 206, 304})
 _SHOWN: Final = (
     "accept-ranges", "cache-control", "content-disposition", "content-length", "content-range",
-    "content-security-policy", "content-type", "etag", "last-modified", "repr-digest", "vary",
+    "content-digest", "content-security-policy", "content-type", "etag", "last-modified", "repr-digest", "vary",
 )  # fmt: skip
 """What the element says of the file. Everything else is between the services."""
 _SAID: Final[Mapping[str, ArtStoreError]] = {
