@@ -72,7 +72,7 @@ types: venv ## mypy, strict, a package at a time
 
 .PHONY: unit
 unit: venv ## Unit, contract and integration tests, on a real PostgreSQL and a real Envoy
-	$(BIN)/pytest -q -n 2 --dist worksteal $(PACKAGES) tests/contract
+	$(BIN)/pytest -q -n 2 --dist worksteal $(PACKAGES) tests/contract tests/power_cut
 
 .PHONY: e2e
 e2e: venv ## End to end: the whole stack, through Envoy, with real clients
@@ -86,8 +86,24 @@ openapi: venv ## Write openapi/*.yaml anew from the code
 format: venv ## Let ruff put the code in order
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
+##@ Slow proof
+
+.PHONY: power-cut
+power-cut: venv ## 240 power cuts of a real ext4 under a busy element, then with a flush left out: root, /dev/fuse, loop devices
+	PYTHONPATH=tests/power_cut $(BIN)/python -m power_cut --cuts 240
+	PYTHONPATH=tests/power_cut $(BIN)/python -m power_cut --cuts 60 --weaken fsync
+	PYTHONPATH=tests/power_cut $(BIN)/python -m power_cut --cuts 120 --weaken directory-fsync
+
 ##@ Figures
 
 .PHONY: bench-big-file
 bench-big-file: venv ## 3 GiB through the gateway and back: speed beside the disk, memory of every process
 	$(BIN)/python bench/big_file.py
+
+.PHONY: bench-storage
+bench-storage: venv ## The element beside nginx and copyparty: 1 GiB and 10 KiB, up and down, 1 to 64 clients
+	$(BIN)/python -m bench.storage
+
+.PHONY: bench-million
+bench-million: venv ## An element with 1,000,000 files: start, rebuild of the index, pages, memory
+	$(BIN)/python -m bench.million_files

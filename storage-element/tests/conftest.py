@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from artstore_core.errors import ArtStoreError
 from artstore_core.modes import Mode
 from artstore_core.scopes import Scope, element_audience
 from artstore_testing.servers import free_port
@@ -54,15 +56,24 @@ METADATA: dict[str, Any] = {
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until it is told to go on, and the monotonic one that goes with it."""
 
     def __init__(self) -> None:
         self.time = datetime.now(UTC).replace(microsecond=0)
+        self._running = timedelta(seconds=1000)
 
     def __call__(self) -> datetime:
         return self.time
 
+    def monotonic(self) -> float:
+        return self._running.total_seconds()
+
     def advance(self, by: timedelta) -> None:
+        self.time += by
+        self._running += by
+
+    def jump(self, by: timedelta) -> None:
+        """Somebody sets it, with no time passing."""
         self.time += by
 
 
@@ -73,6 +84,16 @@ def metadata_header(**changes: Any) -> dict[str, str]:
 
 def initialise(root: Path, mode: Mode = Mode.EDIT, storage_id: str = STORAGE_ID) -> None:
     DataRoot(root, RealFileSystem(), storage_id, lambda *_: None).initialise(mode, datetime.now(UTC))
+
+
+def files_in(root: Path) -> list[str]:
+    """Names of files that hold what clients sent, and of their records; whole or not."""
+    return sorted(
+        path.name
+        for directory in ("files", "staging", "quarantine")
+        for path in (root / directory).rglob("*")
+        if path.is_file()
+    )
 
 
 @dataclass
@@ -111,10 +132,18 @@ class Api:
     async def download(self, file_id: UUID, headers: dict[str, str] | None = None) -> httpx.Response:
         return await self.client.get(f"/api/v1/files/{file_id}/download", headers=headers)
 
+    async def checkpoint(self) -> int:
+        answer = await self.client.post("/api/v1/maintenance/checkpoint")
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["sequence"])
+
     def files(self) -> list[str]:
-        """Every file under the root but those that `init` made."""
-        made = {"artstore-element.json", "mode.json"}
-        return sorted(path.name for path in self.root.rglob("*") if path.is_file() and path.name not in made)
+        """Every file under the root but the element's own, once all that was acknowledged is in its place."""
+        checkpoints = self.app.state.element._checkpoints
+        if checkpoints is not None:
+            with suppress(ArtStoreError):
+                checkpoints.now()
+        return files_in(self.root)
 
 
 @dataclass
@@ -140,7 +169,13 @@ class Maker:
         return Settings(**(given | changes))
 
     async def start(self, *, filesystem: FileSystem | None = None, opened: bool = True, **changes: Any) -> Api:
-        app = build(self.settings(**changes), keys=self.issuer.keys, filesystem=filesystem, now=self.clock)
+        app = build(
+            self.settings(**changes),
+            keys=self.issuer.keys,
+            filesystem=filesystem,
+            now=self.clock,
+            monotonic=self.clock.monotonic,
+        )
         manager = LifespanManager(app)
         await manager.__aenter__()
         self.running.append(manager)

@@ -1,45 +1,50 @@
-"""`python -m storage_element init --mode rw` and `python -m storage_element serve`."""
+"""`python -m storage_element serve`, and the commands that look after a data root."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Final
 
 from artstore_core.errors import ArtStoreError
-from artstore_core.modes import Mode
 from artstore_kit.commands import prepare
 from artstore_kit.server import serve
 from artstore_kit.settings import load
-from artstore_tickets import utc_now
 
-from storage_element.config import DEFAULT_MODE, DataRootSettings, Settings
-from storage_element.disk.filesystem import RealFileSystem
-from storage_element.disk.root import DataRoot
+from storage_element.commands import adopt, checkpoint, init, inspect, rebuild_index, verify, wal
+from storage_element.config import DataRootSettings, Settings
 from storage_element.main import SERVICE, build
 
+COMMANDS: Final[dict[str, ModuleType]] = {
+    "init": init,
+    "adopt": adopt,
+    "checkpoint": checkpoint,
+    "verify": verify,
+    "rebuild-index": rebuild_index,
+    "inspect": inspect,
+    "wal": wal,
+}
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 done, 1 refused, 2 wrong use or settings."""
+
+def main(arguments: Sequence[str] | None = None, settings: DataRootSettings | None = None) -> int:
+    """0 done, 1 refused or something wrong found, 2 wrong use or settings. `settings` stand for the environment."""
     parser = argparse.ArgumentParser(prog="python -m storage_element", description=SERVICE.description)
     commands = parser.add_subparsers(dest="command", required=True)
-    init = commands.add_parser("init", help="make SE_DATA_DIR the data root of SE_STORAGE_ID (writes the marker)")
-    init.add_argument("--mode", type=Mode, choices=list(Mode), default=DEFAULT_MODE, help="default: %(default)s")
     commands.add_parser("serve", help="serve until SIGTERM")
+    for name, command in COMMANDS.items():
+        command.arguments(commands.add_parser(name, help=command.WORDS))
     given = parser.parse_args(arguments)
-    return _init(given.mode) if given.command == "init" else _serve()
-
-
-def _init(mode: Mode) -> int:
-    settings = load(DataRootSettings)
-    root = DataRoot(settings.data_dir, RealFileSystem(), settings.storage_id, lambda *_: None)
+    if given.command == "serve":
+        return _serve()
+    settings = settings or load(DataRootSettings)
     try:
-        made = root.initialise(mode, utc_now())
-        print(f"{settings.storage_id}: {'initialised' if made else 'was initialised before'}, mode {root.mode()}")
+        done: int = COMMANDS[given.command].run(settings, given)
     except ArtStoreError as error:
-        print(f"{settings.storage_id}: {error.message}", file=sys.stderr)
+        sys.stderr.write(f"{settings.storage_id}: {error.message}\n")
         return 1
-    return 0
+    return done
 
 
 def _serve() -> int:

@@ -11,7 +11,9 @@ from artstore_tickets import parse_key
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MIB = 1024**2
 GIB = 1024**3
+DAY = 24 * 3600
 
 StorageId = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
@@ -43,6 +45,22 @@ class Settings(VerifyingSettings):
     staging_seconds: float = Field(
         default=24 * 3600, gt=0, le=366 * 24 * 3600, description="How long an unfinished upload may receive nothing"
     )
+    checkpoint_bytes: int = Field(default=64 * MIB, ge=MIB, description="The log's length that calls for a checkpoint")
+    checkpoint_seconds: float = Field(
+        default=60, gt=0, le=3600, description="The most between changes and a checkpoint"
+    )
+    gc_seconds: float = Field(default=3600, gt=0, description="How often what is deleted or expired is removed")
+    gc_settle_seconds: float = Field(
+        default=DAY, ge=0, description="How long a clock that jumped must run steadily before anything is removed by it"
+    )
+    tombstone_seconds: float = Field(
+        default=30 * DAY, gt=0, description="How long the change feed tells of files that are gone for good"
+    )
+    reconcile_seconds: float = Field(
+        default=6 * 3600, gt=0, description="How often records, sizes and index are compared"
+    )
+    scrub_seconds: float = Field(default=7 * DAY, gt=0, description="How often every byte is read and compared")
+    scrub_bytes_per_second: float = Field(default=10 * MIB, gt=0, description="The most that scrubbing reads")
     marker_check_seconds: float = Field(default=1, gt=0, description="How often to look whether the disk is there")
 
     @field_validator("ticket_key")

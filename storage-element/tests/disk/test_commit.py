@@ -1,245 +1,305 @@
-"""Files come to be by one rename, after everything else is safe; failures at any call leave them whole or invisible."""
+"""A change is made by one record in the log, after everything it stands for is safe; then it is put into its place.
+
+Failures at any call leave files whole or invisible.
+"""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
 
 import pytest
 from artstore_core.errors import ArtStoreError, FileDamaged, NotFound, StorageFull, StorageUnavailable
-from artstore_core.files import Attributes
-from artstore_core.modes import Mode
-from artstore_core.retention import RetentionPolicy
+from element_faults import FailingFileSystem
+from element_roots import DATA, ONE, Root, change, file_id, put, record
 from storage_element.disk.filesystem import RealFileSystem
-from storage_element.disk.root import DataRoot
+from storage_element.store.changes import ChangeKind
 
-T = TypeVar("T")
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
-FILE = UUID("01920000-0000-7000-8000-0000000000ab")
-DATA = b"x" * 3000
+LARGE = bytes(range(256)) * 400
 
 
-class FailingFileSystem(RealFileSystem):
-    """Counts its calls, keeps a log of those that change the disk, and fails at the one it is told to."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.fail_at: int | None = None
-        self.error = errno.EIO
-        self.log: list[str] = []
-
-    def _call(self, name: str, act: Callable[..., T], *given: Any) -> T:
-        self.calls += 1
-        if self.calls == self.fail_at:
-            raise OSError(self.error, "injected")
-        self.log.append(f"{name} {' '.join(part.name for part in given if isinstance(part, Path))}".strip())
-        return act(*given)
-
-    def open(self, path: Path, flags: int) -> int:
-        return self._call("open", super().open, path, flags)
-
-    def write(self, handle: int, data: bytes | memoryview) -> int:
-        return self._call("write", super().write, handle, data[:1000])
-
-    def fsync(self, handle: int) -> None:
-        self._call("fsync", super().fsync, handle)
-
-    def fsync_dir(self, path: Path) -> None:
-        self._call("fsync_dir", super().fsync_dir, path)
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._call("rename", super().rename, source, target)
-
-    def mkdir(self, path: Path) -> None:
-        self._call("mkdir", super().mkdir, path)
+@pytest.fixture
+def filesystem() -> FailingFileSystem:
+    return FailingFileSystem(most_per_write=30_000)
 
 
-def record(size: int = len(DATA)) -> Attributes:
-    return Attributes(
-        file_id=FILE,
-        original_filename="a.txt",
-        content_type="text/plain",
-        size=size,
-        checksum=sha256(DATA).hexdigest(),
-        uploaded_by="sa:x",
-        uploaded_at=NOW,
-        retention_policy=RetentionPolicy.PERMANENT,
-    )
+@pytest.fixture
+def root(tmp_path: Path, filesystem: FailingFileSystem) -> Iterator[Root]:
+    made = Root(tmp_path / "root", filesystem)
+    made.open()
+    yield made
+    made.close()
 
 
-def made(tmp_path: Path, filesystem: RealFileSystem | None = None) -> DataRoot:
-    reports: list[tuple[str, str]] = []
-    root = DataRoot(tmp_path, filesystem or RealFileSystem(), "se-1", lambda *found: reports.append(found))
-    root.initialise(Mode.EDIT, NOW)
-    return root
-
-
-def store(root: DataRoot) -> None:
-    writer = root.new_writer()
-    try:
-        writer.write(DATA)
-        assert writer.checksum() == record().checksum
-        root.commit(writer, record())
-    except BaseException:
-        root.discard(writer)
-        raise
-
-
-def test_commit_makes_a_file(tmp_path: Path) -> None:
-    root = made(tmp_path)
-    store(root)
-    attributes = root.attributes(FILE)
-    assert attributes == record()
-    reader = root.open(attributes)
-    assert reader.read(0, 3000) == DATA
-    assert reader.read(10, 5) == DATA[10:15]
+def test_put_makes_a_file(root: Root) -> None:
+    root.perform(put())
+    assert root.disk.attributes(ONE) == record()
+    reader = root.disk.open(root.disk.attributes(ONE))
+    assert reader.read(0, len(DATA)) == DATA
+    assert reader.read(5, 5) == DATA[5:]
     with pytest.raises(FileDamaged):
-        reader.read(2999, 2)
+        reader.read(len(DATA) - 1, 2)
     reader.close()
-    assert not list((tmp_path / "staging").iterdir())
+    assert root.names("staging") == []
 
 
-def test_commit_point_comes_after_everything_it_stands_for(tmp_path: Path) -> None:
-    filesystem = FailingFileSystem()
-    root = made(tmp_path, filesystem)
+def test_small_file_costs_one_write_and_one_flush(root: Root, filesystem: FailingFileSystem) -> None:
     filesystem.log.clear()
-    store(root)
-    steps = [step for step in filesystem.log if not step.startswith(("open", "write"))]
-    assert [step.split()[0] for step in steps] == [
-        "fsync",  # the data
-        "fsync",  # the record
-        "mkdir",
-        "fsync_dir",  # the shard's own entry
-        "rename",  # the data into place
-        "fsync_dir",
-        "rename",  # the record into place: the commit point
-        "fsync_dir",
+    root.append(put())
+    (segment,) = root.segments()
+    assert filesystem.log == [f"write {segment.name}", f"fdatasync {segment.name}"]
+
+
+def test_large_file_and_its_name_are_flushed_before_the_record_that_promises_them(
+    root: Root, filesystem: FailingFileSystem
+) -> None:
+    filesystem.log.clear()
+    promised = root.stage(LARGE)
+    root.append(promised)
+    (segment,), name = root.segments(), promised.staged
+    steps = [step for step in filesystem.log if not step.startswith("open")]
+    assert steps[-4:] == [
+        f"fsync {name}",
+        "fsync_dir staging",
+        f"write {segment.name}",
+        f"fdatasync {segment.name}",
     ]
-    assert steps[4].endswith(f"{FILE}.data")
-    assert steps[6].endswith(f"{FILE}.attr.json")
+
+
+def test_applying_flushes_nothing(root: Root, filesystem: FailingFileSystem) -> None:
+    changes = [put(), root.stage(LARGE, file_id(1)), change(ChangeKind.SET, tags=["a"], revision=2)]
+    logged = root.append(*changes)
+    filesystem.log.clear()
+    for one in logged:
+        root.disk.apply(one)
+    assert not [step for step in filesystem.log if "sync" in step]
+    assert root.read() == DATA
+    assert root.read(file_id(1)) == LARGE
+    assert root.disk.attributes(ONE).tags == ["a"]
+
+
+def test_bytes_keep_their_staging_name_until_the_checkpoint(root: Root) -> None:
+    promised = root.stage(LARGE)
+    root.perform(promised)
+    assert root.names("staging") == [promised.staged]
+    root.checkpoint()
+    assert promised.staged is not None
+    root.disk.drop_staged([promised.staged])
+    assert root.names("staging") == []
+    assert root.read() == LARGE
+
+
+def test_log_goes_only_after_everything_is_flushed(root: Root, filesystem: FailingFileSystem) -> None:
+    root.perform(put())
+    (old,) = root.segments()
+    filesystem.log.clear()
+    root.checkpoint()
+    steps = [step for step in filesystem.log if step.startswith(("sync_all", "unlink"))]
+    assert steps[0].startswith("sync_all")
+    assert steps[1:] == [f"unlink {old.name}"]
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
-def test_failure_at_any_call_leaves_the_file_whole_or_invisible(tmp_path: Path, error: int) -> None:
-    counting = FailingFileSystem()
-    root = made(tmp_path / "count", counting)
-    before = counting.calls
-    store(root)
-    for number in range(1, counting.calls - before + 1):
-        path = tmp_path / f"at-{number}"
-        failing = FailingFileSystem()
-        root = made(path, failing)
-        failing.fail_at, failing.error = failing.calls + number, error
-        with pytest.raises((StorageFull, StorageUnavailable)):
-            store(root)
-        # What a restart makes of it: nothing, or the file as it should be. Nothing half.
-        restarted = made(path)
-        found = restarted.recover()
+@pytest.mark.parametrize("large", [False, True])
+def test_failure_at_any_call_leaves_the_file_whole_or_invisible(tmp_path: Path, error: int, *, large: bool) -> None:
+    """Whatever was acknowledged is whole after a restart; what was not is whole or not there."""
+    number, done = 0, False
+    while not done:
+        number += 1
+        filesystem = FailingFileSystem(most_per_write=30_000)
+        root = Root(tmp_path / f"at-{number}", filesystem)
+        root.open()
+        filesystem.fail(at=number, error=error)
+        acknowledged = False
         try:
-            attributes = restarted.attributes(FILE)
+            promised = root.stage(LARGE) if large else put()
+            logged = root.append(promised)
+            acknowledged = True
+            root.disk.apply(logged[0])
+            root.disk.index_changes(logged)
+            root.checkpoint()
+        except (StorageFull, StorageUnavailable):
+            assert filesystem.failures == 1
+        done = filesystem.failures == 0
+        root.again()
+        try:
+            content = root.read()
         except NotFound:
-            assert not found.files
+            assert not acknowledged, f"lost by a failure at call {number}"
+            assert root.listed() == []
         else:
-            restarted.open(attributes).close()
-            assert [file.file_id for file in found.files] == [FILE]
-        assert not list((path / "staging").iterdir())
+            assert content == (LARGE if large else DATA)
+            assert root.listed() == [ONE]
+        assert root.names("staging") == []
+        assert root.names("quarantine") == [] or not acknowledged
+        root.close()
+    assert number > (10 if large else 7)
 
 
-def test_full_disk_is_told_from_a_broken_one(tmp_path: Path) -> None:
-    filesystem = FailingFileSystem()
-    root = made(tmp_path, filesystem)
-    writer = root.new_writer()
-    filesystem.fail_at, filesystem.error = filesystem.calls + 2, errno.ENOSPC
+def test_group_that_has_no_room_leaves_nothing_and_the_next_one_is_taken(
+    root: Root, filesystem: FailingFileSystem
+) -> None:
+    root.perform(put())
+    (segment,) = root.segments()
+    size = segment.stat().st_size
+    filesystem.fail(at=2, on=["write"], error=errno.ENOSPC)
     with pytest.raises(StorageFull):
-        writer.write(DATA)
-    assert writer.size == 1000  # what was written is counted, and can be taken back
+        root.append(put(file_id(1), bytes(60_000)))
+    assert segment.stat().st_size == size
+    assert not root.disk.failed
+    root.perform(put(file_id(2)))
+    root.again()
+    assert root.listed() == [ONE, file_id(2)]
+    assert root.reports == []
+
+
+def test_full_disk_is_told_from_a_broken_one(root: Root, filesystem: FailingFileSystem) -> None:
+    writer = root.disk.new_writer()
+    filesystem.fail(at=2, on=["write"], error=errno.ENOSPC)
+    with pytest.raises(StorageFull):
+        writer.write(LARGE)
+    assert writer.size == 30_000  # what was written is counted, and can be taken back
     writer.take_back()
     assert writer.size == 0
-    writer.write(DATA)
-    assert writer.checksum() == record().checksum
-    root.discard(writer)
+    writer.write(LARGE)
+    assert writer.checksum() == sha256(LARGE).hexdigest()
+    root.disk.discard(writer)
+    assert root.names("staging") == []
 
 
-def test_failed_fsync_is_never_retried(tmp_path: Path) -> None:
-    filesystem = FailingFileSystem()
-    root = made(tmp_path, filesystem)
-    writer = root.new_writer()
-    writer.write(DATA)
-    filesystem.fail_at = filesystem.calls + 1
+@pytest.mark.parametrize("kind", ["write", "fdatasync"])
+def test_failed_append_is_never_retried(root: Root, filesystem: FailingFileSystem, kind: str) -> None:
+    filesystem.fail(on=[kind])
     with pytest.raises(StorageUnavailable):
-        writer.flush()
-    assert root.failed
-    calls = filesystem.calls
+        root.append(put())
+    assert root.disk.failed
+    filesystem.log.clear()
     with pytest.raises(StorageUnavailable):
-        root.commit(writer, record())
-    assert "fsync" not in [step.split()[0] for step in filesystem.log[calls:]]
-    root.discard(writer)
-    assert not made(tmp_path).failed  # a restart reads back what is there
+        root.append(put(file_id(1)))
+    with pytest.raises(StorageUnavailable):
+        root.stage(LARGE)
+    assert not [step for step in filesystem.log if "sync" in step]
+    root.again()
+    disk = root.disk
+    assert not disk.failed  # a restart reads back what is there
+    root.perform(put(file_id(2)))
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"schema_version": 2}', b"\xff" * 10])
-def test_record_that_cannot_be_read_is_damage_and_no_absence(tmp_path: Path, content: bytes) -> None:
-    root = made(tmp_path)
-    store(root)
-    path = next((tmp_path / "files").rglob("*.attr.json"))
-    path.write_bytes(content)
+def test_bytes_that_a_doubtful_record_may_name_are_left_for_the_next_start(
+    root: Root, filesystem: FailingFileSystem
+) -> None:
+    """The record may be on the disk all the same; without its bytes it would come back as a damaged file."""
+    writer = root.disk.new_writer()
+    writer.write(LARGE)
+    name = root.disk.make_staged(writer)
+    filesystem.fail(on=["fdatasync"])
+    promised = root.stage(LARGE)
+    with pytest.raises(StorageUnavailable):
+        root.append(promised)
+    root.disk.discard(writer)
+    assert name in root.names("staging")
+    root.again()
+    assert root.read() == LARGE
+    assert root.names("staging") == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"schema_version": 2}', b"\xff" * 10, b"[]", b"null"])
+def test_record_that_cannot_be_read_is_damage_and_no_absence(root: Root, content: bytes) -> None:
+    root.perform(put())
+    next((root.path / "files").rglob("*.attr.json")).write_bytes(content)
     with pytest.raises(FileDamaged):
-        root.attributes(FILE)
+        root.disk.attributes(ONE)
 
 
-def test_record_of_another_file_is_damage(tmp_path: Path) -> None:
-    root = made(tmp_path)
-    store(root)
-    path = next((tmp_path / "files").rglob("*.attr.json"))
-    other = UUID("01920000-0000-7000-8000-0000000010ab")
+def test_record_that_rotted_is_damage(root: Root) -> None:
+    root.perform(put())
+    path = next((root.path / "files").rglob("*.attr.json"))
+    path.write_text(path.read_text().replace("text/plain", "text/plaim"))
+    with pytest.raises(FileDamaged):
+        root.disk.attributes(ONE)
+
+
+def test_record_of_another_file_is_damage(root: Root) -> None:
+    root.perform(put())
+    path = next((root.path / "files").rglob("*.attr.json"))
+    other = file_id(0x1000)
     path.with_name(f"{other}.attr.json").write_bytes(path.read_bytes())
     with pytest.raises(FileDamaged):
-        root.attributes(other)
+        root.disk.attributes(other)
 
 
-def test_fields_of_a_newer_element_are_kept(tmp_path: Path) -> None:
-    root = made(tmp_path)
-    store(root)
-    path = next((tmp_path / "files").rglob("*.attr.json"))
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 1, "colour": "green"'))
-    assert root.attributes(FILE).model_dump()["colour"] == "green"
+def test_fields_of_a_newer_element_are_kept(root: Root) -> None:
+    root.perform(put(colour="green"))
+    root.perform(change(ChangeKind.SET, revision=2, colour="green"))
+    root.again()
+    assert root.disk.attributes(ONE).model_dump()["colour"] == "green"
 
 
-def test_missing_file_on_a_missing_disk_is_not_called_missing(tmp_path: Path) -> None:
-    root = made(tmp_path)
+def test_missing_file_on_a_missing_disk_is_not_called_missing(root: Root) -> None:
     with pytest.raises(NotFound):
-        root.attributes(FILE)
-    tmp_path.joinpath("artstore-element.json").unlink()
-    with pytest.raises(StorageUnavailable):
-        root.attributes(FILE)
-    with pytest.raises(StorageUnavailable):
-        root.measure_upload(FILE)
+        root.disk.attributes(ONE)
+    root.path.joinpath("artstore-element.json").unlink()
+    for ask in (root.disk.attributes, root.disk.last_known, root.disk.measure_upload):
+        with pytest.raises(StorageUnavailable):
+            ask(ONE)
 
 
-def test_every_error_of_the_disk_is_one_of_ours(tmp_path: Path) -> None:
+def test_every_error_of_the_disk_is_one_of_ours(root: Root) -> None:
     """A file in place of a directory, say: never an OSError for the edge to stumble over."""
-    root = made(tmp_path)
-    (tmp_path / "files").rmdir()
-    (tmp_path / "files").write_text("in the way")
+    (logged,) = root.append(put())
+    (root.path / "files").rmdir()
+    (root.path / "files").write_text("in the way")
     with pytest.raises(ArtStoreError):
-        root.attributes(FILE)
+        root.disk.attributes(ONE)
     with pytest.raises(ArtStoreError):
-        root.recover()
+        root.disk.apply(logged)
+    root.close()
+    with pytest.raises(ArtStoreError):
+        root.open()
 
 
-def test_committed_file_that_is_discarded_stays_and_nothing_else_is_closed(tmp_path: Path) -> None:
+def test_logged_file_that_is_discarded_stays_and_nothing_else_is_closed(tmp_path: Path) -> None:
     """A request that is cancelled while it commits does just this."""
-    root = made(tmp_path)
-    writer = root.new_writer()
+    root = Root(tmp_path, RealFileSystem())
+    root.open()
+    writer = root.disk.new_writer()
     writer.write(DATA)
-    root.commit(writer, record())
-    other = root.new_writer()  # gets the number of the file that was closed
-    root.discard(writer)
+    root.disk.make_staged(writer)
+    root.disk.release(writer)
+    other = root.disk.new_writer()  # gets the number of the file that was closed
+    root.disk.discard(writer)
     other.write(DATA)
-    root.discard(other)
-    root.open(root.attributes(FILE)).close()
+    root.disk.discard(other)
+    assert root.names("staging") == [writer.path.name]
+    root.close()
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_applying_again_changes_nothing(root: Root, times: int) -> None:
+    history = [
+        put(),
+        change(ChangeKind.SET, revision=2, tags=["a"]),
+        root.stage(LARGE, file_id(1)),
+        put(file_id(2)),
+        change(ChangeKind.DAMAGE, file_id(2), status="damaged", revision=2),
+        put(file_id(3)),
+        change(ChangeKind.PURGE, file_id(3)),
+        put(file_id(4)),
+        change(ChangeKind.DAMAGE, file_id(4), status="damaged", revision=2),
+        put(file_id(4), revision=3),
+    ]
+    logged = root.append(*history)
+    for _ in range(times):
+        for one in logged:
+            root.disk.apply(one)
+    assert root.read() == DATA
+    assert root.disk.attributes(ONE).tags == ["a"]
+    assert root.read(file_id(1)) == LARGE
+    assert root.disk.attributes(file_id(2)).status == "damaged"
+    with pytest.raises(NotFound):
+        root.disk.attributes(file_id(3))
+    assert root.read(file_id(4)) == DATA
+    assert len(root.names("quarantine")) == 2
+    assert len(root.names("files")) == 2 + 2 + 1 + 0 + 2

@@ -21,8 +21,9 @@ def test_init_makes_a_root_that_keeps_its_mode(tmp_path: Path) -> None:
     root = root_of(tmp_path / "a" / "b")
     root.check()
     assert root.mode() is Mode.RO
-    found = root.recover()
-    assert (found.files, found.uploads) == ([], [])
+    found = root.open_root()
+    assert (found.mode, found.uploads, sum(root.index.counts.values())) == (Mode.RO, [], 0)
+    root.close_root()
 
 
 def test_init_again_changes_nothing(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_missing_foreign_or_unreadable_marker_is_no_marker(tmp_path: Path, conte
     with pytest.raises(StorageUnavailable):
         root.check()
     with pytest.raises(StorageUnavailable):
-        root.recover()
+        root.open_root()
 
 
 def test_unreadable_mode_is_not_guessed(tmp_path: Path) -> None:
@@ -80,3 +81,6 @@ def test_unreadable_mode_is_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "mode.json").write_text('{"mode": "everything"}')
     with pytest.raises(StorageUnavailable):
         root.mode()
+    with pytest.raises(StorageUnavailable):
+        root.open_root()
+    root.close_root()

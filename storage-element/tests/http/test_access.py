@@ -25,6 +25,11 @@ DOORS = [
     ("HEAD", f"/api/v1/uploads/{SOME}", Scope.FILES_WRITE),
     ("DELETE", f"/api/v1/uploads/{SOME}", Scope.FILES_WRITE),
     ("POST", f"/api/v1/uploads/{SOME}/complete", Scope.FILES_WRITE),
+    ("PATCH", f"/api/v1/files/{SOME}", Scope.FILES_WRITE),
+    ("DELETE", f"/api/v1/files/{SOME}", Scope.FILES_WRITE),
+    ("GET", "/api/v1/changes", Scope.STORAGE_READ),
+    ("POST", "/api/v1/mode/transition", Scope.STORAGE_WRITE),
+    ("POST", "/api/v1/maintenance/checkpoint", Scope.STORAGE_WRITE),
 ]
 
 

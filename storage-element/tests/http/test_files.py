@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -55,8 +56,14 @@ async def test_every_size_comes_out_as_it_went_in(api: Any, size: int) -> None:
 async def test_record_on_disk_is_the_file(api: Any) -> None:
     file_id = uuid4()
     file = (await api.put(file_id, b"hello")).json()
-    record = json.loads(next(api.root.rglob("*.attr.json")).read_text())
+    await api.checkpoint()
+    path = next(api.root.rglob("*.attr.json"))
+    record = json.loads(path.read_text())
+    checksum = record.pop("record_checksum")
     assert record == file | {"schema_version": 1}
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert checksum == hashlib.sha256(canonical.encode()).hexdigest()
+    assert "отчёт.pdf" in path.read_text()  # for people to read
 
 
 async def test_same_upload_again_is_the_same_file(api: Any) -> None:
@@ -256,16 +263,57 @@ async def test_everything_is_there_after_a_restart(make: Any) -> None:
 async def test_damaged_file_is_409_and_stays_in_the_list(make: Any) -> None:
     api = await make.start()
     file_id = uuid4()
+
+    async def refused_and_listed() -> None:
+        answer = await api.download(file_id)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "FILE_DAMAGED")
+        (listed,) = (await api.client.get("/api/v1/files")).json()["items"]
+        assert listed["file_id"] == str(file_id)
+
     await api.put(file_id, b"hello")
+    await api.checkpoint()
     next(api.root.rglob("*.data")).write_bytes(b"hell")
-    answer = await api.download(file_id)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "FILE_DAMAGED")
+    await refused_and_listed()
     await make.stop()
     api = await make.start()
-    (listed,) = (await api.client.get("/api/v1/files", params={"status": "damaged"})).json()["items"]
-    assert listed["file_id"] == str(file_id)
+    await refused_and_listed()
+    for path in api.root.rglob("*.data"):  # unless it is in quarantine by now
+        path.unlink()
+    await refused_and_listed()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff" * 10])
+async def test_file_whose_record_went_away_is_damaged_and_never_404(make: Any, content: bytes | None) -> None:
+    """Whoever keeps a copy takes 404 for deleted."""
+    api = await make.start()
+    file_id = uuid4()
+    file = (await api.put(file_id, b"hello")).json()
+    await api.checkpoint()
+    path = next(api.root.rglob("*.attr.json"))
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    got = await api.client.get(f"/api/v1/files/{file_id}")
+    assert (got.status_code, got.json()) == (200, file | {"status": "damaged"})
+    answer = await api.download(file_id)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "FILE_DAMAGED")
+    assert (await api.put(file_id, b"other")).status_code == 409
+
+
+async def test_same_bytes_put_again_heal_a_damaged_file(make: Any) -> None:
+    api = await make.start()
+    file_id = uuid4()
+    file = (await api.put(file_id, b"hello")).json()
+    await api.checkpoint()
     next(api.root.rglob("*.attr.json")).unlink()
-    assert (await api.download(file_id)).status_code == 409
+    healed = await api.put(file_id, b"hello")
+    assert (healed.status_code, healed.json()) == (201, file | {"revision": 2})
+    assert (await api.download(file_id)).content == b"hello"
+    assert (await api.put(file_id, b"hello")).status_code == 200
+    await make.stop()
+    api = await make.start()
+    assert (await api.client.get(f"/api/v1/files/{file_id}")).json() == healed.json()
+    assert (await api.download(file_id)).content == b"hello"
 
 
 async def test_info_needs_no_token(api: Any) -> None:

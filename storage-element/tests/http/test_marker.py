@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from element_faults import FailingFileSystem
+from element_holding import HoldingFileSystem
 
 MARKER = "artstore-element.json"
 
@@ -17,11 +20,14 @@ def unmount(root: Path) -> None:
     root.mkdir()
 
 
-def remount(root: Path, without: str) -> None:
-    for path in (root.parent / "away").rglob(without):
-        path.unlink()
+def remount(root: Path, disk: Path) -> None:
     root.rmdir()  # which fails if anything was written to what lies under the mount point
-    (root.parent / "away").rename(root)
+    disk.rename(root)
+
+
+def copy(root: Path, target: Path) -> None:
+    """A backup, as S5 has it: without the index, which would be of no one moment."""
+    shutil.copytree(root, target, ignore=shutil.ignore_patterns("index.sqlite*"))
 
 
 def lose_marker(root: Path) -> None:
@@ -71,15 +77,37 @@ async def test_whole_disk_that_goes_and_comes_back_changed(api: Any, root: Path)
     """Unmounted: an empty directory stands in its place. What came back may hold less, or more."""
     kept, lost = uuid4(), uuid4()
     await api.put(kept, b"hello")
+    await api.checkpoint()
+    copy(root, root.parent / "backup")
     await api.put(lost, b"hello")
+    before = (await api.client.get("/api/v1/info")).json()
     unmount(root)
     assert set(await answers(api, kept)) == {(503, "STORAGE_UNAVAILABLE")}
-    remount(root, without=f"{lost}*")
+    remount(root, root.parent / "backup")
     await until_open(api)
+    assert (await api.client.get("/api/v1/info")).json()["epoch"] != before["epoch"]
     assert (await api.download(kept)).status_code == 200
     assert (await api.download(lost)).status_code == 404
     assert (await api.client.get("/api/v1/files")).json()["total"] == 1
     assert (await api.put(lost, b"again")).status_code == 201
+
+
+async def test_whole_disk_that_goes_and_comes_back_has_what_was_acknowledged(make: Any, root: Path) -> None:
+    """Put into its place or not: what was only logged when the disk went is in the log when it comes back."""
+    held = HoldingFileSystem()
+    api = await make.start(filesystem=held)
+    file_id, large = uuid4(), bytes(range(256)) * 1000
+    held.hold()
+    assert (await api.put(file_id, b"hello")).status_code == 201
+    assert (await api.put(UUID(int=file_id.int + 1), large)).status_code == 201
+    unmount(root)
+    assert set(await answers(api, file_id)) == {(503, "STORAGE_UNAVAILABLE")}
+    held.release()
+    remount(root, root.parent / "away")
+    await until_open(api)
+    assert (await api.download(file_id)).content == b"hello"
+    assert (await api.download(UUID(int=file_id.int + 1))).content == large
+    assert (await api.client.get("/api/v1/files")).json()["total"] == 2
 
 
 async def test_another_elements_disk_is_not_ours(api: Any, root: Path) -> None:
@@ -96,32 +124,53 @@ async def test_start_without_a_marker_writes_none(make: Any, root: Path) -> None
     assert (await api.put(uuid4(), b"x")).status_code == 201
 
 
-async def test_failed_fsync_stops_changes_and_not_reads(make: Any) -> None:
-    from storage_element.disk.filesystem import RealFileSystem
-
-    class Failing(RealFileSystem):
-        broken = False
-
-        def fsync(self, handle: int) -> None:
-            if self.broken:
-                raise OSError(5, "injected")
-            super().fsync(handle)
-
-    filesystem = Failing()
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [("write", 1), ("fdatasync", 1), ("fdatasync", 100_000), ("fsync", 100_000), ("fsync_dir", 100_000)],
+)
+async def test_failed_flush_stops_changes_and_not_reads(make: Any, kind: str, size: int) -> None:
+    filesystem = FailingFileSystem()
     api = await make.start(filesystem=filesystem)
-    file_id, lost = uuid4(), uuid4()
+    file_id, lost, data = uuid4(), uuid4(), b"x" * size
     await api.put(file_id, b"hello")
-    filesystem.broken = True
-    assert (await api.put(lost, b"x")).status_code == 503
-    filesystem.broken = False
-    again = await api.put(lost, b"x")
+    await api.checkpoint()
+    filesystem.fail(on=[kind])
+    assert (await api.put(lost, data)).status_code == 503
+    filesystem.mend()
+    again = await api.put(lost, data)
     assert (again.status_code, again.json()["error"]["code"]) == (503, "STORAGE_UNAVAILABLE")
     assert (await api.begin(uuid4(), 5)).status_code == 503
     assert (await api.download(file_id)).content == b"hello"
+    assert (await api.client.get(f"/api/v1/files/{lost}")).status_code == 404
     assert (await api.client.get("/health/ready")).status_code == 503
+    assert (await api.client.post("/api/v1/maintenance/checkpoint")).status_code == 503
+    assert (await api.client.patch(f"/api/v1/files/{file_id}", json={"tags": []})).status_code == 503
+    assert (await api.client.delete(f"/api/v1/files/{file_id}")).status_code == 503
     await make.stop()
     api = await make.start()
-    assert (await api.put(lost, b"x")).status_code == 201
+    # Nobody was told that it is there, or that it is not: it is whole or not there at all.
+    there = await api.client.get(f"/api/v1/files/{lost}")
+    assert (there.status_code, there.json().get("status")) in ((404, None), (200, "active"))
+    assert (await api.put(lost, data)).status_code == (200 if there.status_code == 200 else 201)
+    assert (await api.download(lost)).content == data
+    assert len(api.files()) == 4
+
+
+async def test_failed_checkpoint_stops_changes_and_loses_nothing(make: Any) -> None:
+    filesystem = FailingFileSystem()
+    api = await make.start(filesystem=filesystem)
+    file_id, large = uuid4(), bytes(100_000)
+    await api.put(file_id, b"hello")
+    await api.put(UUID(int=1), large)
+    filesystem.fail(on=["sync_all"])
+    assert (await api.client.post("/api/v1/maintenance/checkpoint")).status_code == 503
+    assert (await api.put(uuid4(), b"x")).status_code == 503
+    assert (await api.download(file_id)).content == b"hello"
+    await make.stop()
+    assert (api.root / "wal").exists()
+    api = await make.start()
+    assert (await api.download(file_id)).content == b"hello"
+    assert (await api.download(UUID(int=1))).content == large
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/", "/api/v2/files"])

@@ -104,10 +104,12 @@ def test_kill_at_any_moment_under_load_loses_nothing_acknowledged(process: Any) 
     acknowledged: dict[str, str] = {}
     attempted: dict[str, str] = {}
 
-    def write(number: int, stop: threading.Event) -> None:
+    def write(number: int, stop: threading.Event, connected: threading.Barrier) -> None:
         with process.client() as client:
+            client.get("/api/v1/info")
+            connected.wait(10)  # a TLS handshake that is cut off is not what is looked at here
             while not stop.is_set():
-                file_id, data = str(uuid4()), os.urandom(20_000 * (number + 1))
+                file_id, data = str(uuid4()), os.urandom(50_000 * (number + 1))  # in the log, and beside it
                 attempted[file_id] = sha256(data).hexdigest()
                 try:
                     answer = client.put(f"/api/v1/files/{file_id}", content=data, headers=process.metadata)
@@ -118,8 +120,8 @@ def test_kill_at_any_moment_under_load_loses_nothing_acknowledged(process: Any) 
 
     for moment in (0.15, 0.23, 0.31, 0.37, 0.41):
         process.start()
-        stop = threading.Event()
-        writers = [threading.Thread(target=write, args=(number, stop)) for number in range(3)]
+        stop, connected = threading.Event(), threading.Barrier(3)
+        writers = [threading.Thread(target=write, args=(number, stop, connected)) for number in range(3)]
         before = len(acknowledged)
         for writer in writers:
             writer.start()

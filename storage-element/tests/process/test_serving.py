@@ -210,3 +210,24 @@ def test_serve_names_every_setting_that_is_missing_and_shows_no_secret() -> None
         line.split(":")[0] for line in missing.stderr.splitlines()
     }
     assert "not-a-key" not in missing.stderr
+
+
+def test_commands_beside_and_after_a_running_element(process: Any) -> None:
+    process.start()
+    file_id = uuid4()
+    with process.client() as client:
+        assert client.put(f"/api/v1/files/{file_id}", content=b"hello", headers=process.metadata).status_code == 201
+    ours = {"SE_STORAGE_ID": "se-test-1", "SE_DATA_DIR": str(process.root)}
+    for name in ("checkpoint", "verify", "rebuild-index", "adopt"):
+        refused = command(name, **ours)
+        assert (refused.returncode, "Another process" in refused.stderr) == (1, True)
+    dumped = command("wal", "dump", **ours)
+    assert (dumped.returncode, str(file_id) in dumped.stdout) == (0, True)
+    assert command("inspect", str(file_id), **ours).returncode == 0
+    process.kill()
+    assert (process.root / "artstore-element.json").exists()
+    assert command("checkpoint", **ours).returncode == 0
+    verified = command("verify", "--json", **ours)
+    assert (verified.returncode, '"ok": true' in verified.stdout) == (0, True)
+    assert command("rebuild-index", **ours).returncode == 0
+    assert command("verify").returncode == 2

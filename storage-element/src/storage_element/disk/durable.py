@@ -7,11 +7,33 @@ really on the disk, ends that.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from artstore_core.errors import StorageUnavailable
 
 from storage_element.disk.filesystem import FileSystem
+
+
+class _Turns:
+    """Whoever asks while a flush is under way waits for the next one, and that one is enough for all of them."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time, self._counting = threading.Lock(), threading.Lock()
+        self._asked = self._done = 0
+
+    def run(self, flush: Callable[[], None]) -> None:
+        with self._counting:
+            self._asked += 1
+            mine = self._asked
+        with self._one_at_a_time:
+            if self._done >= mine:
+                return
+            with self._counting:
+                begun = self._asked
+            flush()
+            self._done = begun
 
 
 class Durable:
@@ -20,6 +42,8 @@ class Durable:
     def __init__(self, filesystem: FileSystem) -> None:
         self._filesystem = filesystem
         self._failed = False
+        self._lock = threading.Lock()
+        self._directories: dict[Path, _Turns] = {}
 
     @property
     def failed(self) -> bool:
@@ -30,24 +54,47 @@ class Durable:
         try:
             self._filesystem.fsync(handle)
         except OSError as error:
-            raise self._fail() from error
+            raise self.fail() from error
         self._check()  # another thread's flush of the same disk may have failed meanwhile
+
+    def data(self, handle: int) -> None:
+        """The bytes and the length of a file whose name is durable already."""
+        self._check()
+        try:
+            self._filesystem.fdatasync(handle)
+        except OSError as error:
+            raise self.fail() from error
+        self._check()
 
     def directory(self, path: Path) -> None:
         self._check()
         try:
-            self._filesystem.fsync_dir(path)
+            self._turns(path).run(lambda: self._filesystem.fsync_dir(path))
         except FileNotFoundError:
             raise  # the directory is gone, nothing was flushed: an unmounted disk, and not a broken one
         except OSError as error:
-            raise self._fail() from error
+            raise self.fail() from error
         self._check()
+
+    def everything(self, handle: int) -> None:
+        """All that was written to the filesystem that `handle` lies on. Raises for a write that failed since then."""
+        self._check()
+        try:
+            self._filesystem.sync_all(handle)
+        except OSError as error:
+            raise self.fail() from error
+        self._check()
+
+    def _turns(self, path: Path) -> _Turns:
+        with self._lock:
+            return self._directories.setdefault(path, _Turns())
 
     def _check(self) -> None:
         if self._failed:
             raise _stopped()
 
-    def _fail(self) -> StorageUnavailable:
+    def fail(self) -> StorageUnavailable:
+        """From now on nothing is durable. Gives the error to raise."""
         self._failed = True
         return _stopped()
 

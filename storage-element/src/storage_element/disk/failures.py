@@ -9,7 +9,7 @@ from typing import Final
 
 from artstore_core.errors import ArtStoreError, StorageFull, StorageUnavailable
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
@@ -25,6 +25,6 @@ def meaning() -> Iterator[None]:
 
 
 def failure(error: OSError) -> ArtStoreError:
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return StorageFull("The storage element is full.")
     return StorageUnavailable("The storage element's disk cannot be used now.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from artstore_core.errors import Conflict, StorageUnavailable
 from artstore_core.modes import Mode
@@ -14,12 +13,13 @@ from storage_element.disk.durable import Durable
 from storage_element.disk.filesystem import FileSystem
 from storage_element.disk.layout import Layout
 from storage_element.disk.small_files import read_small, replace_durably
+from storage_element.store.records import mode_of, mode_record
 
 _SCHEMA_VERSION = 1
 
 
 class Identity:
-    """Reads the marker and the mode. `initialise` alone writes the marker."""
+    """Reads the marker and the mode. `initialise` and `adopt` alone write the marker."""
 
     def __init__(self, layout: Layout, filesystem: FileSystem, durable: Durable, storage_id: str) -> None:
         self._layout, self._filesystem, self._durable = layout, filesystem, durable
@@ -27,7 +27,7 @@ class Identity:
 
     def check(self) -> None:
         """Raises StorageUnavailable unless the root carries this element's marker, read anew each time."""
-        owner = self._owner()
+        owner = self.owner()
         if owner is None:
             raise StorageUnavailable("The storage element's disk is not there.")
         if owner != self._storage_id:
@@ -36,8 +36,8 @@ class Identity:
     def mode(self) -> Mode:
         """Raises StorageUnavailable when it cannot be read: a guess could allow what is forbidden."""
         try:
-            return Mode(json.loads(read_small(self._filesystem, self._layout.mode))["mode"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return mode_of(read_small(self._filesystem, self._layout.mode))
+        except (OSError, ValueError) as error:
             raise StorageUnavailable("The storage element's mode cannot be read.") from error
 
     def initialise(self, mode: Mode, now: datetime) -> bool:
@@ -45,7 +45,7 @@ class Identity:
 
         Raises Conflict for another element's root, and for a directory that holds something else.
         """
-        owner = self._owner()
+        owner = self.owner()
         if owner == self._storage_id:
             return False
         if owner is not None:
@@ -65,14 +65,25 @@ class Identity:
             if not self._filesystem.exists(directory):
                 self._filesystem.mkdir(directory)
         self._durable.directory(self._layout.root.parent)
-        self._write(self._layout.mode, {"mode": mode.value})
-        self._write(self._layout.marker, {"storage_id": self._storage_id, "created_at": now.isoformat()})
+        self._write(self._layout.mode, mode_record(mode, None, now))
+        self._write_marker(now)
 
-    def _write(self, path: Path, content: dict[str, Any]) -> None:
-        text = json.dumps({"schema_version": _SCHEMA_VERSION} | content, indent=2) + "\n"
-        replace_durably(self._filesystem, self._durable, self._layout.temporary(), path, text.encode())
+    def _write_marker(self, now: datetime) -> None:
+        content = {"schema_version": _SCHEMA_VERSION, "storage_id": self._storage_id, "created_at": now.isoformat()}
+        self._write(self._layout.marker, (json.dumps(content, indent=2) + "\n").encode())
 
-    def _owner(self) -> str | None:
+    def _write(self, path: Path, content: bytes) -> None:
+        replace_durably(self._filesystem, self._durable, self._layout.temporary(), path, content)
+
+    def adopt(self, mode: Mode | None, now: datetime) -> None:
+        """Makes the root this element's, whoever's it was; its mode stays unless one is given. Raises OSError,
+        StorageUnavailable."""
+        if mode is not None:
+            self._write(self._layout.mode, mode_record(mode, None, now))
+        self._write_marker(now)
+
+    def owner(self) -> str | None:
+        """The id in the marker; None where there is none. Raises StorageUnavailable when it cannot be read."""
         try:
             found = json.loads(read_small(self._filesystem, self._layout.marker))["storage_id"]
         except (FileNotFoundError, NotADirectoryError):

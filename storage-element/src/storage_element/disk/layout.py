@@ -4,11 +4,14 @@ that a client sent.
     artstore-element.json            the marker: which element's disk this is
     mode.json                        the mode, which outlives restarts
     files/<shard>/<id>.data          the bytes
-    files/<shard>/<id>.attr.json     the truth about them; its rename into place is what makes a file exist
+    files/<shard>/<id>.attr.json     the truth about them: no attr.json, no file
     staging/<random>.tmp             an ordinary upload, or an attr.json, on its way
     staging/<id>.part                the bytes of a resumable upload
     staging/<id>.upload.json         what was agreed when it began
-    quarantine/                      what recovery found and could not explain: kept, never served
+    wal/                             changes that are promised, and may not be in their places yet (disk/wal)
+    index.sqlite                     a copy of what the records say, to be found fast; may be deleted at any time
+    maintenance/                     how far reconcile and scrub have come, and when the element last ran
+    quarantine/                      damaged bytes, and what nobody could explain: kept, never served
 
 The shard is the last three hexadecimal digits of the id. Ids are UUIDv7, whose front is the time: by their front, all
 files of a day would meet in one directory; their tail is random. 4,096 directories hold 50 million files at 24,000
@@ -36,10 +39,13 @@ class Layout:
         self.files = root / "files"
         self.staging = root / "staging"
         self.quarantine = root / "quarantine"
+        self.wal = root / "wal"
+        self.maintenance = root / "maintenance"
+        self.index = root / "index.sqlite"
 
     @property
     def directories(self) -> tuple[Path, ...]:
-        return self.files, self.staging, self.quarantine
+        return self.files, self.staging, self.quarantine, self.wal, self.maintenance
 
     def shard(self, file_id: UUID) -> Path:
         return self.files / file_id.hex[-_SHARD_DIGITS:]
@@ -60,9 +66,21 @@ class Layout:
         """A name that nobody else has."""
         return self.staging / f"{secrets.token_hex(16)}{_TEMPORARY}"
 
-    def set_aside(self, path: Path) -> Path:
-        """Where a file goes into quarantine, under a name that is free."""
-        return self.quarantine / f"{path.name}.{secrets.token_hex(8)}"
+    def staged(self, name: str) -> Path:
+        """By the name that the log has it under. Raises ValueError for one that this module does not make."""
+        if not (is_temporary(name) or id_of_part(name)) or "/" in name:
+            raise ValueError("not a name in staging")
+        return self.staging / name
+
+    def note(self, name: str) -> Path:
+        """Of maintenance, by a name that is this program's own. Raises ValueError for one that could not be."""
+        if not (name.isascii() and name.isalpha()):
+            raise ValueError("not a name of a note")
+        return self.maintenance / f"{name}.json"
+
+    def set_aside(self, path: Path, mark: str | None = None) -> Path:
+        """Where a file goes into quarantine: under a name that is free, or the one that belongs to `mark`."""
+        return self.quarantine / f"{path.name}.{mark or secrets.token_hex(8)}"
 
 
 def is_shard(name: str) -> bool:

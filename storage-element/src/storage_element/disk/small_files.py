@@ -46,6 +46,21 @@ def write_durably(filesystem: FileSystem, durable: Durable, path: Path, content:
         filesystem.close(handle)
 
 
+def replace(filesystem: FileSystem, temporary: Path, path: Path, content: bytes) -> None:
+    """Puts `content` in place of whatever `path` held; who reads it sees the old or the new. Nothing is flushed."""
+    try:
+        handle = filesystem.open(temporary, CREATE)
+        try:
+            write_all(filesystem, handle, content)
+        finally:
+            filesystem.close(handle)
+        filesystem.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            filesystem.unlink(temporary)
+        raise
+
+
 def replace_durably(filesystem: FileSystem, durable: Durable, temporary: Path, path: Path, content: bytes) -> None:
     """Puts `content` in place of whatever `path` held, and is done when a power cut cannot undo it."""
     write_durably(filesystem, durable, temporary, content)

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from artstore_core.errors import NotFound
+from artstore_core.errors import Conflict, NotFound
 
 from storage_element.disk.durable import Durable
 from storage_element.disk.failures import failure, meaning
-from storage_element.disk.filesystem import CREATE, READ, FileSystem
+from storage_element.disk.filesystem import APPEND, CREATE, READ, FileSystem
 from storage_element.disk.layout import Layout
-from storage_element.disk.small_files import read_small, replace_durably
+from storage_element.disk.small_files import read_small, replace, replace_durably
 from storage_element.disk.writer import RunningHash, Writer
-from storage_element.store import ports
+from storage_element.store.agreement import Agreement, decode, encode
+from storage_element.store.changes import Change
 
-_SCHEMA_VERSION = 1
 
+class StagedReader:
+    """The bytes of an upload, open, as many as there were then. More may be added meanwhile, and does not matter."""
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """One upload as it was reserved. `size` is the most it may grow to, in bytes; None when nobody knew."""
+    def __init__(self, filesystem: FileSystem, handle: int) -> None:
+        self._filesystem, self.handle = filesystem, handle
+        self.size = filesystem.size(handle)
 
-    upload_id: UUID
-    size: int | None
-    created_at: datetime
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes. Raises Conflict where they were taken away meanwhile."""
+        found = bytearray()
+        with meaning():
+            while len(found) < length:
+                piece = self._filesystem.pread(self.handle, length - len(found), offset + len(found))
+                if not piece:
+                    raise Conflict("The upload was begun anew meanwhile.")
+                if len(piece) == length:
+                    return piece
+                found += piece
+        return bytes(found)
+
+    def close(self) -> None:
+        self._filesystem.close(self.handle)
 
 
 class StagedUploads:
@@ -36,47 +48,49 @@ class StagedUploads:
     def __init__(self, layout: Layout, filesystem: FileSystem, durable: Durable) -> None:
         self._layout, self._filesystem, self._durable = layout, filesystem, durable
 
-    def begin(self, agreement: ports.Agreement) -> None:
+    def begin(self, agreement: Agreement) -> None:
         """An empty upload that survives a power cut when this returns."""
-        content = {
-            "schema_version": _SCHEMA_VERSION,
-            "upload_id": str(agreement.upload_id),
-            "size": agreement.size,
-            "created_at": agreement.created_at.isoformat(),
-        }
         with meaning():
             self._filesystem.close(self._filesystem.open(self._layout.part(agreement.upload_id), CREATE))
             try:
-                replace_durably(
-                    self._filesystem,
-                    self._durable,
-                    self._layout.temporary(),
-                    self._layout.upload(agreement.upload_id),
-                    json.dumps(content).encode(),
-                )
+                self.agree(agreement)
             except BaseException:
                 self.forget(agreement.upload_id)
                 raise
 
+    def agree(self, agreement: Agreement) -> None:
+        """Durable when this returns."""
+        path = self._layout.upload(agreement.upload_id)
+        with meaning():
+            replace_durably(self._filesystem, self._durable, self._layout.temporary(), path, encode(agreement))
+
     def agreement(self, upload_id: UUID) -> Agreement:
         """Raises OSError, and ValueError for what cannot be read."""
-        content = json.loads(read_small(self._filesystem, self._layout.upload(upload_id)))
+        return decode(upload_id, read_small(self._filesystem, self._layout.upload(upload_id)))
+
+    def agree_again(self, change: Change) -> None:
+        """What the log says of an upload, unless it is gone, or another one of its id came after it. Not flushed."""
+        path = self._layout.upload(change.file_id)
+        with meaning(), contextlib.suppress(FileNotFoundError, ValueError):
+            if self.agreement(change.file_id).mark == decode(change.file_id, change.record).mark:
+                replace(self._filesystem, self._layout.temporary(), path, change.record)
+
+    def cut_to_received(self, agreement: Agreement) -> int:
+        """Takes off what a power cut may have left of bytes that were not flushed; gives what is left. Raises OSError."""
+        path = self._layout.part(agreement.upload_id)
+        handle = self._filesystem.open(path, APPEND)
         try:
-            size, created_at = content["size"], datetime.fromisoformat(content["created_at"])
-        except (KeyError, TypeError) as error:
-            raise ValueError("not an agreement") from error
-        if not (size is None or isinstance(size, int)) or created_at.tzinfo is None:
-            raise ValueError("not an agreement")
-        return Agreement(upload_id, size, created_at)
+            size = self._filesystem.size(handle)
+            if agreement.received is not None and agreement.received < size:
+                self._filesystem.truncate(handle, agreement.received)
+                return agreement.received
+            return size
+        finally:
+            self._filesystem.close(handle)
 
     def measure(self, upload_id: UUID) -> int:
         """How many bytes are there. Raises NotFound."""
-        try:
-            handle = self._filesystem.open(self._layout.part(upload_id), READ)
-        except FileNotFoundError:
-            raise _no_upload() from None
-        except OSError as error:
-            raise failure(error) from error
+        handle = self._open(upload_id)
         try:
             return self._filesystem.size(handle)
         finally:
@@ -92,10 +106,29 @@ class StagedUploads:
             raise failure(error) from error
         return datetime.fromtimestamp(modified, UTC)
 
+    def open(self, upload_id: UUID) -> StagedReader:
+        """Raises NotFound."""
+        handle = self._open(upload_id)
+        try:
+            with meaning():
+                return StagedReader(self._filesystem, handle)
+        except BaseException:
+            self._filesystem.close(handle)
+            raise
+
     def resume(self, upload_id: UUID, known: RunningHash | None) -> Writer:
         """Raises NotFound."""
         try:
             return Writer.resume(self._filesystem, self._durable, self._layout.part(upload_id), known)
+        except FileNotFoundError:
+            raise _no_upload() from None
+        except OSError as error:
+            raise failure(error) from error
+
+    def restart(self, upload_id: UUID) -> Writer:
+        """An upload that is there, cut to nothing. Raises NotFound."""
+        try:
+            return Writer.restart(self._filesystem, self._durable, self._layout.part(upload_id))
         except FileNotFoundError:
             raise _no_upload() from None
         except OSError as error:
@@ -106,6 +139,14 @@ class StagedUploads:
         for path in (self._layout.upload(upload_id), self._layout.part(upload_id)):
             with contextlib.suppress(OSError):
                 self._filesystem.unlink(path)
+
+    def _open(self, upload_id: UUID) -> int:
+        try:
+            return self._filesystem.open(self._layout.part(upload_id), READ)
+        except FileNotFoundError:
+            raise _no_upload() from None
+        except OSError as error:
+            raise failure(error) from error
 
 
 def _no_upload() -> NotFound:

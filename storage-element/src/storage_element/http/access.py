@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Final
 from uuid import UUID
 
 from artstore_auth.guard import Credentials, Guard
-from artstore_core.scopes import Scope
+from artstore_core.errors import ValidationFailed
+from artstore_core.scopes import Principal, Scope
 from artstore_tickets import FileSubject, Ticket, Tickets
-from fastapi import Query, Request
+from fastapi import Request
+from fastapi.security import HTTPAuthorizationCredentials
+from fastapi.security.utils import get_authorization_scheme_param
+
+_MAX_TICKET_CHARACTERS: Final = 4096
 
 
 class Access:
@@ -19,17 +24,37 @@ class Access:
         self.write = guard.require(Scope.FILES_WRITE)
         self.read = guard.require(Scope.FILES_READ)
         self.list = guard.require(Scope.STORAGE_READ)
+        self.operate = guard.require(Scope.STORAGE_WRITE)
 
-    async def read_bytes(
-        self,
-        request: Request,
-        file_id: UUID,
-        credentials: Credentials,
-        ticket: Annotated[str | None, Query(description="Stands for the token", max_length=4096)] = None,
-    ) -> Ticket | None:
-        """The ticket that opened the door; None when it was a token."""
-        if ticket is not None:
-            return self._tickets.check(ticket, subject=FileSubject(file_id), method=request.method)
+    async def look_after(self, credentials: Credentials) -> Principal:
+        """Who may read what the element has, or operate it."""
         principal = await self._guard.authenticate(credentials)
-        self._guard.check(principal, Scope.FILES_READ)
+        if Scope.STORAGE_WRITE.value not in principal.scopes:
+            self._guard.check(principal, Scope.STORAGE_READ)
+        return principal
+
+    async def writer(self, request: Request) -> Principal:
+        """As `write`, for a route that asks itself."""
+        return await self._principal(request, Scope.FILES_WRITE)
+
+    async def read_bytes(self, request: Request, file_id: UUID) -> Ticket | None:
+        """The ticket that opened the door; None when it was a token."""
+        ticket = request.query_params.get("ticket")
+        if ticket is not None:
+            if len(ticket) > _MAX_TICKET_CHARACTERS:
+                raise ValidationFailed("The request is not valid", details={"ticket": "is too long"})
+            return self._tickets.check(ticket, subject=FileSubject(file_id), method=request.method)
+        await self._principal(request, Scope.FILES_READ)
         return None
+
+    async def _principal(self, request: Request, scope: Scope) -> Principal:
+        principal = await self._guard.authenticate(_credentials(request))
+        self._guard.check(principal, scope)
+        return principal
+
+
+def _credentials(request: Request) -> HTTPAuthorizationCredentials | None:
+    scheme, credentials = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() != "bearer" or not credentials:
+        return None
+    return HTTPAuthorizationCredentials(scheme=scheme, credentials=credentials)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
-from artstore_core.errors import ValidationFailed
+from artstore_core.errors import ChecksumMismatch, ValidationFailed
+from artstore_transfer import sha256_of
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
@@ -33,6 +34,18 @@ def body_of(request: Request, idle_seconds: float) -> Body:
                 yield chunk
 
     return Body(source(), _length(request))
+
+
+def claimed_checksum(repr_digest: str | None, content_digest: str | None) -> str | None:
+    """The SHA-256 in hex of a body that is a whole file, as its digest fields tell (RFC 9530); None where they do not.
+
+    Nothing is encoded here, so what arrives (Content-Digest) is the file (Repr-Digest). Raises ValidationFailed, and
+    ChecksumMismatch for two that differ: of no body can both be true.
+    """
+    of_file, of_content = sha256_of(repr_digest), sha256_of(content_digest, "Content-Digest")
+    if of_file is not None and of_content is not None and of_file != of_content:
+        raise ChecksumMismatch("Repr-Digest and Content-Digest name different bytes.")
+    return of_file or of_content
 
 
 async def _next(request: Request, idle_seconds: float) -> Message:

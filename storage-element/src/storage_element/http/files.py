@@ -3,32 +3,62 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 from uuid import UUID
 
 from artstore_core.errors import ValidationFailed
 from artstore_core.files import File, FileStatus
 from artstore_core.pages import Page
+from artstore_core.scopes import Principal
 from artstore_kit.paging import PageParams
-from artstore_tickets import Disposition, Ticket
-from artstore_transfer import Conditions, Representation, answer, sha256_of
+from artstore_tickets import Disposition
+from artstore_transfer import Conditions, Representation, answer, matching
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import TypeAdapter
 
 from storage_element.http.access import Access
-from storage_element.http.body import body_of
+from storage_element.http.body import SmallJsonRoute, body_of, claimed_checksum
 from storage_element.http.download import FileResponse
+from storage_element.http.plain import FILE_ID_PARAMETER, PlainRoute, file_id_of, json_response, parameter
 from storage_element.http.schemas import METADATA_HEADER, parse_metadata
+from storage_element.store.decisions import revision_tag
 from storage_element.store.files import Files
+from storage_element.store.records import Update
 from storage_element.store.workers import Workers
 
 _BYTES: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
-_BYTES_IN: Final[dict[str, Any]] = {
+_PUT_CONTRACT: Final[dict[str, Any]] = {
+    "parameters": [
+        FILE_ID_PARAMETER,
+        parameter(METADATA_HEADER, "header", "base64url of JSON", required=True),
+        parameter("Repr-Digest", "header", "sha-256 of the file (RFC 9530)"),
+        parameter("Content-Digest", "header", "sha-256 of the body, which is the file"),
+    ],
     "requestBody": {"required": True, "content": {"application/octet-stream": _BYTES}},
+}
+_KEPT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": File, "description": "This very file is there already"},
+    201: {"model": File, "description": "It would survive a power cut now"},
 }
 _BYTES_OUT: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The whole file", "content": {"application/octet-stream": _BYTES}},
     206: {"description": "The range that was asked for", "content": {"application/octet-stream": _BYTES}},
     304: {"description": "The client has it already"},
+}
+_TICKET: Final = {"type": "string", "maxLength": 4096}
+_DISPOSITION: Final = {"type": "string", "enum": list(get_args(Disposition))}
+_DISPOSITIONS: Final = TypeAdapter[Disposition](Disposition)
+_DOWNLOAD_CONTRACT: Final[dict[str, Any]] = {
+    "responses": _BYTES_OUT,
+    "response_class": Response,
+    "openapi_extra": {
+        "parameters": [
+            FILE_ID_PARAMETER,
+            parameter("disposition", "query", "How a browser shall take it", _DISPOSITION),
+            parameter("ticket", "query", "Stands for the token", _TICKET),
+        ],
+        "security": [{"accessToken": []}],
+    },
 }
 
 
@@ -39,28 +69,57 @@ class ListParams(PageParams):
     status: FileStatus | None = None
 
 
-def files_router(files: Files, access: Access, workers: Workers, idle_seconds: float) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/files", tags=["files"])
+def parse_disposition(text: str | None) -> Disposition | None:
+    """Raises ValidationFailed."""
+    try:
+        return None if text is None else _DISPOSITIONS.validate_python(text)
+    except ValueError:
+        allowed = " or ".join(get_args(Disposition))
+        raise ValidationFailed("The request is not valid", details={"disposition": f"must be {allowed}"}) from None
+
+
+def bytes_router(files: Files, access: Access, workers: Workers, idle_seconds: float) -> APIRouter:
+    """Files up and down: plain routes."""
+    router = APIRouter(prefix="/api/v1/files", tags=["files"], route_class=PlainRoute)
 
     @router.put(
         "/{file_id}",
         status_code=201,
         dependencies=[Depends(access.write)],
-        responses={200: {"model": File, "description": "This very file is there already"}},
-        openapi_extra=_BYTES_IN,
+        responses=_KEPT,
+        openapi_extra=_PUT_CONTRACT,
     )
-    async def put_file(
-        file_id: UUID,
-        request: Request,
-        response: Response,
-        metadata: Annotated[str | None, Header(alias=METADATA_HEADER, description="base64url of JSON")] = None,
-        repr_digest: Annotated[str | None, Header(description="sha-256 of the file (RFC 9530)")] = None,
-    ) -> File:
+    async def put_file(request: Request) -> Response:
         """Store a file whole, under an id of the caller's."""
-        incoming, checksum = parse_metadata(metadata), sha256_of(repr_digest)
+        await access.writer(request)
+        file_id, headers = file_id_of(request), request.headers
+        incoming = parse_metadata(headers.get(METADATA_HEADER))
+        checksum = claimed_checksum(headers.get("repr-digest"), headers.get("content-digest"))
         kept = await files.put(file_id, incoming, body_of(request, idle_seconds), checksum)
-        response.status_code = 201 if kept.new else 200
-        return kept.file
+        return json_response(kept.file, 201 if kept.new else 200)
+
+    @router.head("/{file_id}/download", name="head_file_bytes", **_DOWNLOAD_CONTRACT)
+    @router.get("/{file_id}/download", **_DOWNLOAD_CONTRACT)
+    async def download_file(request: Request) -> Response:
+        """The bytes: whole, or a range; conditions as in RFC 9110."""
+        file_id = file_id_of(request)
+        ticket = await access.read_bytes(request, file_id)
+        disposition = parse_disposition(request.query_params.get("disposition"))
+        async with AsyncExitStack() as held:
+            file, reader = await held.enter_async_context(files.opened(file_id))
+            if ticket is not None and ticket.filename is not None:
+                file = file.model_copy(update={"original_filename": ticket.filename})
+            wanted = ticket.disposition if ticket is not None and ticket.disposition else disposition
+            found = answer(Representation.of(file), request.method, Conditions.of(request.headers.raw), wanted)
+            return FileResponse(found, reader, held.pop_all(), workers)
+
+    return router
+
+
+def files_router(files: Files, access: Access) -> APIRouter:
+    """What is known of files."""
+    router = APIRouter(prefix="/api/v1/files", tags=["files"])
+    json_router = APIRouter(route_class=SmallJsonRoute)
 
     @router.get("", dependencies=[Depends(access.list)])
     async def list_files(params: Annotated[ListParams, Query()]) -> Page[File]:
@@ -73,24 +132,30 @@ def files_router(files: Files, access: Access, workers: Workers, idle_seconds: f
     async def get_file(file_id: UUID, response: Response) -> File:
         """What is known of a file. The ETag is its revision."""
         file = await files.get(file_id)
-        response.headers["ETag"] = f'"{file.revision}"'
+        response.headers["ETag"] = revision_tag(file)
         return file
 
-    @router.head("/{file_id}/download", responses=_BYTES_OUT, response_class=Response, name="head_file_bytes")
-    @router.get("/{file_id}/download", responses=_BYTES_OUT, response_class=Response)
-    async def download_file(
+    @json_router.patch("/{file_id}", dependencies=[Depends(access.write)])
+    async def update_file(
         file_id: UUID,
-        request: Request,
-        ticket: Ticket | None = Depends(access.read_bytes),
-        disposition: Annotated[Disposition | None, Query()] = None,
-    ) -> Response:
-        """The bytes: whole, or a range; conditions as in RFC 9110."""
-        async with AsyncExitStack() as held:
-            file, reader = await held.enter_async_context(files.opened(file_id))
-            if ticket is not None and ticket.filename is not None:
-                file = file.model_copy(update={"original_filename": ticket.filename})
-            wanted = ticket.disposition if ticket is not None and ticket.disposition else disposition
-            found = answer(Representation.of(file), request.method, Conditions.of(request.headers.raw), wanted)
-            return FileResponse(found, reader, held.pop_all(), workers)
+        given: Update,
+        response: Response,
+        if_match: Annotated[str | None, Header(description="The revision's ETag")] = None,
+    ) -> File:
+        """Change description, tags or metadata: a field that is given replaces the old value whole, null clears it."""
+        file = await files.update(file_id, given, matching(if_match))
+        response.headers["ETag"] = revision_tag(file)
+        return file
 
+    @router.delete("/{file_id}", status_code=204)
+    async def delete_file(
+        file_id: UUID,
+        if_match: Annotated[str | None, Header(description="The revision's ETag")] = None,
+        principal: Principal = Depends(access.write),
+    ) -> Response:
+        """Delete a file. Its bytes go with the next garbage collection; downloads that have begun finish."""
+        await files.delete(file_id, principal.subject, matching(if_match))
+        return Response(status_code=204)
+
+    router.include_router(json_router)
     return router

@@ -33,6 +33,17 @@ class UploadState(BaseModel):
     size: int | None
 
 
+MAX_PARTS: Final = 10_000
+
+
+class Joining(BaseModel):
+    """Uploads by their ids, in the order in which their bytes shall stand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parts: Annotated[list[UUID], Field(min_length=1, max_length=MAX_PARTS)]
+
+
 class Completion(BaseModel):
     """`size` and `sha256` are checked against what arrived, where they are given."""
 

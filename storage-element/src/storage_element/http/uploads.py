@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from artstore_core.files import File
+from artstore_transfer import Answer, ByteRange, parse_range, sha256_of
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from storage_element.http.access import Access
 from storage_element.http.body import SmallJsonRoute, body_of
-from storage_element.http.schemas import Completion, Reservation, UploadState
+from storage_element.http.download import FileResponse
+from storage_element.http.schemas import Completion, Joining, Reservation, UploadState
 from storage_element.store.uploads import Uploads
+from storage_element.store.workers import Workers
 
+_BYTES: Final[dict[str, Any]] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _BYTES_IN: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": _BYTES,
     },
 }
 _OFFSET: Final = {"Upload-Offset": {"description": "Bytes that are there", "schema": {"type": "integer"}}}
+_BYTES_OUT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "All that is there", "content": _BYTES, "headers": _OFFSET},
+    206: {"description": "The range that was asked for", "content": _BYTES, "headers": _OFFSET},
+}
 _AT_OFFSET: Final[dict[int | str, dict[str, Any]]] = {204: {"description": "Done", "headers": _OFFSET}}
 
 
-def uploads_router(uploads: Uploads, access: Access, idle_seconds: float) -> APIRouter:
+def uploads_router(uploads: Uploads, access: Access, workers: Workers, idle_seconds: float) -> APIRouter:
     router = APIRouter(prefix="/api/v1/uploads", tags=["uploads"], dependencies=[Depends(access.write)])
     json_router = APIRouter(route_class=SmallJsonRoute)
 
@@ -47,12 +56,22 @@ def uploads_router(uploads: Uploads, access: Access, idle_seconds: float) -> API
         response.status_code = 201 if kept.new else 200
         return kept.file
 
+    @json_router.post("/{upload_id}/concatenate")
+    async def concatenate_uploads(upload_id: UUID, joining: Joining) -> UploadState:
+        """Make this empty upload of other uploads, which were filled in parallel and end with this."""
+        offset, size = await uploads.concatenate(upload_id, joining.parts)
+        return UploadState(upload_id=upload_id, offset=offset, size=size)
+
     @router.patch("/{upload_id}", status_code=204, responses=_AT_OFFSET, openapi_extra=_BYTES_IN)
     async def append_to_upload(
-        upload_id: UUID, request: Request, upload_offset: Annotated[int, Header(ge=0, le=2**62)]
+        upload_id: UUID,
+        request: Request,
+        upload_offset: Annotated[int, Header(ge=0, le=2**62)],
+        content_digest: Annotated[str | None, Header(description="sha-256 of this body (RFC 9530)")] = None,
     ) -> Response:
         """Add the body's bytes at the offset where the upload ends."""
-        offset = await uploads.append(upload_id, upload_offset, body_of(request, idle_seconds))
+        checksum = sha256_of(content_digest, "Content-Digest")
+        offset = await uploads.append(upload_id, upload_offset, body_of(request, idle_seconds), checksum)
         return _at(offset, 204)
 
     @router.head("/{upload_id}", responses={200: {"description": "Where it ends", "headers": _OFFSET}})
@@ -60,6 +79,15 @@ def uploads_router(uploads: Uploads, access: Access, idle_seconds: float) -> API
         """Where the upload ends: measured, not remembered."""
         offset, size = await uploads.offset(upload_id)
         return _at(offset, 200, {} if size is None else {"Upload-Length": str(size)})
+
+    @router.get("/{upload_id}", responses=_BYTES_OUT, response_class=Response)
+    async def read_upload(upload_id: UUID, request: Request) -> Response:
+        """The bytes that are there: all, or a range."""
+        async with AsyncExitStack() as held:
+            reader = await held.enter_async_context(uploads.opened(upload_id))
+            # If-Range names a validator, and an upload has none: it is another one (RFC 9110 §13.1.5).
+            wanted = None if "if-range" in request.headers else request.headers.get("range")
+            return FileResponse(_shown(reader.size, wanted), reader, held.pop_all(), workers)
 
     @router.delete("/{upload_id}", status_code=204)
     async def abort_upload(upload_id: UUID) -> Response:
@@ -72,6 +100,24 @@ def uploads_router(uploads: Uploads, access: Access, idle_seconds: float) -> API
 
 
 def _at(offset: int, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(status_code=status, headers=_common(offset) | (headers or {}))
+
+
+def _common(offset: int) -> dict[str, str]:
     # An offset that was cached would send a client on from the wrong place.
-    common = {"Upload-Offset": str(offset), "Cache-Control": "no-store"}
-    return Response(status_code=status, headers=common | (headers or {}))
+    return {"Upload-Offset": str(offset), "Cache-Control": "no-store"}
+
+
+def _shown(size: int, wanted: str | None) -> Answer:
+    """Raises InvalidRange."""
+    part = parse_range(wanted, size)
+    body = part or ByteRange(0, size)
+    headers = _common(size) | {
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(body.length),
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if part is not None:
+        headers["Content-Range"] = part.content_range(size)
+    return Answer(206 if part else 200, headers, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from artstore_core.errors import StorageFull
@@ -10,6 +11,18 @@ from storage_element.store.ports import Usage
 
 HEADROOM_BYTES: Final = 1024 * 1024
 """Left on the disk for records and directories, so that an upload that was let in can also be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A filesystem's bytes, less what is promised to nobody's hold and will be taken all the same."""
+
+    total: int
+    free: int
+
+    @classmethod
+    def of(cls, disk: Usage, but: int) -> Room:
+        return cls(disk.total, max(disk.free - but, 0))
 
 
 class Hold:
@@ -53,7 +66,7 @@ class Capacity:
 
     def figures(self, used: int, disk: Usage) -> tuple[int, int, int]:
         """Capacity, used and available. Bytes of unfinished uploads count as used: they lie on the disk."""
-        used_now = used + self._staged()
+        used_now = used + self.staged_bytes
         capacity = used_now + disk.free if self._limit is None else self._limit
         return capacity, used_now, max(self._unpromised(used, disk), 0)
 
@@ -64,5 +77,7 @@ class Capacity:
             return on_disk
         return min(on_disk, self._limit - used - sum(hold.size for hold in self._holds))
 
-    def _staged(self) -> int:
+    @property
+    def staged_bytes(self) -> int:
+        """Of uploads that are not finished."""
         return sum(hold.written for hold in self._holds)

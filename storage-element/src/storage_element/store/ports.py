@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+from artstore_core.errors import StorageUnavailable
 from artstore_core.files import Attributes, File, FileStatus
 from artstore_core.modes import Mode
+
+from storage_element.store.agreement import Agreement
+from storage_element.store.changes import Change, Logged
+
+
+class NeedsOperator(StorageUnavailable):
+    """Trying again changes nothing: somebody has to see to it, and then to start the element anew."""
+
+
+class RebuildNeeded(StorageUnavailable):
+    """The index cannot be trusted. It is a copy: opening the disk again makes it anew."""
+
 
 Clock = Callable[[], datetime]
 """The time now, with its zone."""
@@ -24,24 +37,15 @@ class Usage(Protocol):
     def free(self) -> int: ...
 
 
-class Agreement(Protocol):
-    """A resumable upload as it was reserved; `size` in bytes is the most it may grow to."""
-
-    @property
-    def upload_id(self) -> UUID: ...
-    @property
-    def size(self) -> int | None: ...
-    @property
-    def created_at(self) -> datetime: ...
-
-
 class Found(Protocol):
-    """What a data root holds: its files, and its uploads with the bytes that each has."""
+    """What a data root holds when it is opened: its mode, its uploads with the bytes that each has, its quarantine."""
 
     @property
-    def files(self) -> list[File]: ...
+    def mode(self) -> Mode: ...
     @property
     def uploads(self) -> Sequence[tuple[Agreement, int]]: ...
+    @property
+    def quarantine_bytes(self) -> int: ...
 
 
 class Reader(Protocol):
@@ -52,8 +56,20 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
+class StagedReader(Reader, Protocol):
+    """An upload's bytes, `size` of them. Raises Conflict where they were taken away meanwhile."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def handle(self) -> int:
+        """For `Writer.copy_from`."""
+        ...
+
+
 class Writer(Protocol):
-    """A file that is being received. One thread at a time, but that `flush` may run beside `write`."""
+    """A file that is being received. One thread at a time, but that `flush` may run beside `write`, and `flush` and
+    `hash_on` beside `copy_from`."""
 
     @property
     def path(self) -> Path: ...
@@ -64,8 +80,24 @@ class Writer(Protocol):
         """Raises StorageFull, StorageUnavailable; bytes written before that count in `size`."""
         ...
 
+    def copy_from(self, source: int, offset: int, length: int) -> None:
+        """Adds bytes of a StagedReader's `handle`. Raises as `write` does."""
+        ...
+
     def flush(self) -> None:
         """Raises StorageUnavailable, from then on always (requirement S4)."""
+        ...
+
+    def hash_on(self, until: int) -> None:
+        """Hashes what `copy_from` added, up to so many bytes of the file, for `checksum` not to have to."""
+        ...
+
+    def hash_body(self) -> None:
+        """Hashes what is written from here on by itself, too."""
+        ...
+
+    def body_checksum(self) -> str:
+        """SHA-256 in hex of what was written since `hash_body`."""
         ...
 
     def checksum(self) -> str:
@@ -98,10 +130,54 @@ class Disk(Protocol):
         """Raises StorageUnavailable unless the marker is there and this element's."""
         ...
 
-    def mode(self) -> Mode: ...
+    @property
+    def index(self) -> Index:
+        """Of the opened root. Raises StorageUnavailable."""
+        ...
 
-    def recover(self) -> Found:
-        """Clears what interrupted requests left, and reads what there is. Nothing may change files meanwhile."""
+    @property
+    def log_bytes(self) -> int: ...
+
+    def open_root(self) -> Found:
+        """Puts in order what interrupted work left. Nothing may change files meanwhile. Raises StorageFull, too."""
+        ...
+
+    def close_root(self) -> None:
+        """Lets go of it; what is logged and not applied is applied by the next opening. Never raises."""
+        ...
+
+    def append(self, changes: Sequence[Change]) -> list[Logged]:
+        """The changes, durable, with their numbers. Raises StorageFull with nothing written."""
+        ...
+
+    def apply(self, logged: Logged) -> None:
+        """Puts a change into its place, which is not flushed. Doing it again does no harm. Raises FileDamaged where the
+        bytes of a PUT are gone."""
+        ...
+
+    def index_changes(self, done: Sequence[Logged]) -> None:
+        """Tells the index of what was applied."""
+        ...
+
+    def rotate_log(self) -> int:
+        """Begins a new segment of the log; gives the last sequence number in those before it."""
+        ...
+
+    def make_durable(self) -> None:
+        """Flushes everything that was applied."""
+        ...
+
+    def drop_log(self) -> None:
+        """Removes the segments before the last one: what they hold is durable in its places."""
+        ...
+
+    def drop_staged(self, staged: Sequence[str]) -> None:
+        """Removes names in staging whose bytes have another. Never raises."""
+        ...
+
+    def last_known(self, file_id: UUID) -> Attributes:
+        """As `attributes`, but of a record that cannot be read, or went away, it gives what the index says, as damaged:
+        who keeps a copy must not take such a file for deleted (requirement S7). Raises NotFound."""
         ...
 
     def usage(self) -> Usage: ...
@@ -117,15 +193,19 @@ class Disk(Protocol):
     def new_writer(self) -> Writer: ...
 
     def discard(self, writer: Writer) -> None:
-        """Closes it and removes its file. Never raises."""
+        """Closes it and removes its file, unless that was released. Never raises."""
         ...
 
-    def commit(self, writer: Writer, attributes: Attributes) -> None:
-        """Makes the file exist, durably, and closes the writer; when it raises, the writer is still open."""
+    def make_staged(self, writer: Writer) -> str:
+        """Flushes what was received, its name as well; gives the name that a change may have it under."""
         ...
 
-    def confirm(self, file_id: UUID) -> None:
-        """Makes a file that exists durable, for the case that whoever committed it died before it was."""
+    def open_staged(self, name: str, attributes: Attributes) -> Reader:
+        """As `open`, for bytes that are promised and still in staging."""
+        ...
+
+    def release(self, writer: Writer) -> None:
+        """Closes it; its file is the log's now."""
         ...
 
     def begin_upload(self, agreement: Agreement) -> None: ...
@@ -142,27 +222,63 @@ class Disk(Protocol):
         """At its measured end. Raises NotFound."""
         ...
 
+    def open_upload(self, upload_id: UUID) -> StagedReader:
+        """Raises NotFound."""
+        ...
+
+    def restart_upload(self, upload_id: UUID) -> Writer:
+        """The upload cut to nothing, for `Writer.copy_from`. Raises NotFound."""
+        ...
+
     def forget_upload(self, upload_id: UUID) -> None:
         """Never raises; what stays behind is cleared at the next start."""
         ...
 
 
 class Index(Protocol):
-    """The files in the order of their ids: a copy of what the records say, made anew at every start."""
+    """A copy of what the records say, to list and count them. Several may read while one applies."""
+
+    @property
+    def epoch(self) -> UUID:
+        """Sequence numbers mean something within one epoch."""
+        ...
+
+    @property
+    def applied(self) -> int:
+        """The last change that it knows of."""
+        ...
 
     @property
     def used_bytes(self) -> int: ...
 
-    def fill(self, files: Iterable[File]) -> None:
-        """Replaces everything."""
+    @property
+    def counts(self) -> Mapping[FileStatus, int]:
+        """By the status that is written."""
         ...
 
-    def add(self, file: File) -> None: ...
+    @property
+    def trimmed(self) -> int:
+        """Who followed the changes no further than this must walk all files anew."""
+        ...
 
-    def get(self, file_id: UUID) -> File | None: ...
+    def get(self, file_id: UUID) -> Attributes | None: ...
 
     def page(
         self, *, limit: int, offset: int, after: UUID | None, status: FileStatus | None, now: datetime
     ) -> tuple[list[File], int, bool]:
         """A page, the number of all that match, and whether more follow. With `after`, from the next id on."""
         ...
+
+    def changes(self, after: int, limit: int, now: datetime) -> tuple[list[tuple[int, File]], bool]:
+        """The files that changed since, each once, by the sequence number of its last change; whether more follow."""
+        ...
+
+    def to_purge(self, now: datetime, limit: int) -> list[UUID]:
+        """Files that are deleted, or expired by now."""
+        ...
+
+    def trim(self, before: datetime) -> int:
+        """Forgets files that were purged before then; gives how many."""
+        ...
+
+    def shard(self, shard: str) -> dict[UUID, Attributes]: ...

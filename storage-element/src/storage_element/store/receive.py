@@ -25,6 +25,10 @@ Grow = Callable[[int], Awaitable[None]]
 """Makes sure of room for so many bytes of the file in all. Raises StorageFull."""
 
 
+Flushed = Callable[[int], Awaitable[None]]
+"""Hears, now and then, how many bytes of the file in all are flushed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """A request's body: `length` in bytes where the client said it, and the bytes as they come."""
@@ -36,8 +40,10 @@ class Body:
 class Receiver:
     """Takes one body into one writer."""
 
-    def __init__(self, writer: Writer, workers: Workers, *, most: int, grow: Grow) -> None:
-        self._writer, self._workers, self._most, self._grow = writer, workers, most, grow
+    def __init__(
+        self, writer: Writer, workers: Workers, *, most: int, grow: Grow, flushed: Flushed | None = None
+    ) -> None:
+        self._writer, self._workers, self._most, self._grow, self._tell = writer, workers, most, grow, flushed
         self._write: asyncio.Future[None] | None = None
         self._flush: asyncio.Future[None] | None = None
         self._flushed = writer.size
@@ -65,17 +71,19 @@ class Receiver:
             await self._grow(expected)
             await self._written()
             self._write = self._workers.start(self._writer.write, piece)
-            self._flush_beside()
+            await self._flush_beside()
 
     async def _written(self) -> None:
         if self._write is not None:
             under_way, self._write = self._write, None
             await settled(under_way)
 
-    def _flush_beside(self) -> None:
+    async def _flush_beside(self) -> None:
         if self._flush is not None and self._flush.done():
             flushed, self._flush = self._flush, None
             flushed.result()
+            if self._tell is not None:
+                await self._tell(self._flushed)
         if self._flush is None and self._writer.size - self._flushed >= FLUSH_EVERY_BYTES:
             self._flushed = self._writer.size
             self._flush = self._workers.start(self._writer.flush)
@@ -87,6 +95,12 @@ class Receiver:
         for outcome in await asyncio.gather(*under_way, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+
+
+async def collect(body: Body) -> bytes:
+    """All of a small body, whose length is known and was checked. Raises what the source raises."""
+    chunks = [chunk async for chunk in body.source]
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def too_large(most: int) -> FileTooLarge:

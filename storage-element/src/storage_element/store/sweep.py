@@ -11,6 +11,7 @@ from uuid import UUID
 
 from artstore_core.errors import ArtStoreError
 
+from storage_element.store.clock import ClockGuard
 from storage_element.store.element import Element
 from storage_element.store.ports import Clock
 from storage_element.store.uploads import Uploads
@@ -19,12 +20,20 @@ _MOST_SECONDS_BETWEEN: Final = 600.0
 
 
 class StagingSweep:
-    """Removes uploads that received nothing for `seconds`; `report` is told of each, with the bytes that it had."""
+    """Removes uploads that received nothing for `seconds`; `report` is told of each, with the bytes that it had. While
+    the clock cannot be believed, none is."""
 
     def __init__(
-        self, element: Element, uploads: Uploads, now: Clock, seconds: float, report: Callable[[UUID, int], None]
+        self,
+        element: Element,
+        uploads: Uploads,
+        now: Clock,
+        guard: ClockGuard,
+        seconds: float,
+        report: Callable[[UUID, int], None],
     ) -> None:
         self._element, self._uploads, self._now, self._report = element, uploads, now, report
+        self._guard = guard
         self._limit = timedelta(seconds=seconds)
         self._pause = min(seconds / 10, _MOST_SECONDS_BETWEEN)
 
@@ -38,4 +47,7 @@ class StagingSweep:
     async def once(self) -> None:
         """Sweeps now, or not at all while the disk is away."""
         with suppress(ArtStoreError):  # readiness tells why, and the next sweep does what this one did not
-            await self._uploads.remove_idle(self._now() - self._limit, self._report)
+            await self._uploads.remove_idle(self._now() - self._limit, self._report, self._trusted)
+
+    async def _trusted(self) -> bool:
+        return await self._guard.time() is not None

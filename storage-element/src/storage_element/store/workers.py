@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,6 +37,33 @@ class Workers:
     def close(self) -> None:
         self._pool.shutdown(wait=True)
         self._short.shutdown(wait=True)
+
+
+class Shared(Generic[T]):
+    """A look at something that all who ask may share: one that has not begun when they ask is new enough for them."""
+
+    def __init__(self, look: Callable[[], Awaitable[T]]) -> None:
+        self._look = look
+        self._running: asyncio.Task[T] | None = None
+        self._next: asyncio.Task[T] | None = None
+
+    async def __call__(self) -> T:
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._running))
+            self._next.add_done_callback(_seen)
+        return await asyncio.shield(self._next)
+
+    async def _after(self, running: asyncio.Task[T] | None) -> T:
+        if running is not None:
+            await asyncio.wait({running})
+        self._running, self._next = self._next, None
+        return await self._look()
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Whoever asked may be gone; the loop need not report what nobody waits for."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def settled(future: asyncio.Future[T]) -> T:

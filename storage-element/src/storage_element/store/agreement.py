@@ -1,0 +1,71 @@
+"""What was agreed on a resumable upload, and how many of its bytes are safe: the content of <id>.upload.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID, uuid4
+
+from storage_element.store.changes import Change, ChangeKind
+
+_SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """`size` is the most that the upload may grow to, in bytes; None when nobody knew. `parts` are the uploads whose
+    bytes it is made of, where it is made of any, and `joined` whether it holds them all.
+
+    `received` bytes are flushed, for certain. A file may be longer after a power cut, by bytes that never came: the
+    length of a file is written before what is in it. `mark` tells this upload from another one of the same id.
+    """
+
+    upload_id: UUID
+    size: int | None
+    created_at: datetime
+    parts: tuple[UUID, ...] = ()
+    joined: bool = True
+    received: int | None = 0
+    mark: str = field(default_factory=lambda: uuid4().hex)
+
+    def with_received(self, size: int) -> Agreement:
+        return replace(self, received=size)
+
+    def with_parts(self, parts: tuple[UUID, ...], *, joined: bool, received: int | None) -> Agreement:
+        return replace(self, parts=parts, joined=joined, received=received)
+
+    def change(self) -> Change:
+        """As it goes through the log."""
+        return Change(ChangeKind.STAGED, self.upload_id, encode(self))
+
+
+def encode(agreement: Agreement) -> bytes:
+    content = {
+        "schema_version": _SCHEMA_VERSION,
+        "upload_id": str(agreement.upload_id),
+        "size": agreement.size,
+        "created_at": agreement.created_at.isoformat(),
+        "received": agreement.received,
+        "mark": agreement.mark,
+    }
+    if agreement.parts:
+        content |= {"parts": [str(part) for part in agreement.parts], "joined": agreement.joined}
+    return json.dumps(content).encode()
+
+
+def decode(upload_id: UUID, text: bytes) -> Agreement:
+    """Raises ValueError for what is none. One from before `received` was kept has None: its length is all there is."""
+    content = json.loads(text)
+    try:
+        size, created_at = content["size"], datetime.fromisoformat(content["created_at"])
+        parts = tuple(UUID(part) for part in content.get("parts", []))
+        joined, received, mark = content.get("joined", True), content.get("received"), content.get("mark", "")
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("not an agreement") from error
+    if not all(number is None or isinstance(number, int) for number in (size, received)) or created_at.tzinfo is None:
+        raise ValueError("not an agreement")
+    if not isinstance(joined, bool) or not isinstance(mark, str):
+        raise ValueError("not an agreement")
+    return Agreement(upload_id, size, created_at, parts, joined, received, mark)
