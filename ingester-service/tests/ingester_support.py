@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 from artstore_core.modes import Mode
-from artstore_core.scopes import Scope
-from artstore_testing.servers import running_app
+from artstore_core.scopes import Scope, element_audience
+from artstore_testing.servers import running_app, wait_until_ready
 from artstore_testing.tokens import TokenIssuer
 from artstore_tickets import encode_key
 from fastapi import FastAPI, Form, Request
@@ -29,7 +29,6 @@ from storage_element.main import build
 MIB = 1024 * 1024
 BOUNDARY = "7d3f2a"
 _POLL_SECONDS = 0.02
-_MADE_BY_INIT = frozenset({"artstore-element.json", "mode.json"})
 
 
 def part(name: str, value: bytes | str, *headers: str, disposition: str = "") -> bytes:
@@ -55,17 +54,25 @@ class ElementProcess:
     mode: Mode
     url: str
     root: Path
+    issuer: TokenIssuer
     available_bytes: int = 10**9
 
     def files(self) -> list[str]:
-        """Every file on its disk but those that `init` made."""
-        return sorted(path.name for path in self.root.rglob("*") if path.is_file() and path.name not in _MADE_BY_INIT)
+        """Every file on its disk that an upload left there."""
+        return sorted(path.name for path in self._paths("*") if path.is_file())
 
     def attributes(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in self.root.rglob("*.attr.json")]
+        return [json.loads(path.read_text()) for path in self._paths("*.attr.json")]
 
     def data(self) -> list[bytes]:
-        return [path.read_bytes() for path in self.root.rglob("*.data")]
+        return [path.read_bytes() for path in self._paths("*.data")]
+
+    def _paths(self, pattern: str) -> list[Path]:
+        """Once everything that was acknowledged is in its place; an element that is away has it there, or never will."""
+        headers = self.issuer.bearer([Scope.STORAGE_WRITE], audience=element_audience(self.storage_id))
+        with suppress(httpx.HTTPError):
+            httpx.post(f"{self.url}/api/v1/maintenance/checkpoint", headers=headers)
+        return [path for name in ("files", "staging", "quarantine") for path in (self.root / name).rglob(pattern)]
 
 
 @contextmanager
@@ -84,7 +91,8 @@ def running_element(
     }
     app = build(ElementSettings(**given | settings), keys=issuer.keys)
     with running_app(app) as url:
-        yield ElementProcess(storage_id, mode, url, root)
+        wait_until_ready(url)
+        yield ElementProcess(storage_id, mode, url, root, issuer)
 
 
 @dataclass

@@ -35,7 +35,9 @@ def first_choice(ingester: Ingester, element: ElementProcess) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_element_that_refuses_is_passed_over(ingester: Ingester, size: int) -> None:
-    gone = ElementProcess("se-gone", Mode.RW, f"http://127.0.0.1:{free_port()}", ingester.directory)
+    gone = ElementProcess(
+        "se-gone", Mode.RW, f"http://127.0.0.1:{free_port()}", ingester.directory, ingester.admin.issuer
+    )
     changed = ingester.element("se-changed", Mode.RO)
     changed.mode = Mode.RW
     full = ingester.element("se-full", capacity_bytes=1)
@@ -125,7 +127,9 @@ async def test_readiness_names_what_is_missing(ingester: Ingester) -> None:
 async def test_readiness_asks_the_elements_themselves(ingester: Ingester) -> None:
     ingester.element("se-rw-1")
     ingester.admin.elements.append(
-        ElementProcess("se-edit-1", Mode.EDIT, f"http://127.0.0.1:{free_port()}", ingester.directory)
+        ElementProcess(
+            "se-edit-1", Mode.EDIT, f"http://127.0.0.1:{free_port()}", ingester.directory, ingester.admin.issuer
+        )
     )
     ready = (await ingester.http.get("/health/ready")).json()
     assert ready["dependencies"]["storage_elements"]["reason"] == "se-edit-1 does not answer"

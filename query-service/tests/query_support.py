@@ -19,7 +19,7 @@ from admin_service.db.migrate import MIGRATIONS as ADMIN_MIGRATIONS
 from artstore_core.ids import new_id
 from artstore_core.modes import Mode
 from artstore_testing.postgres import Database, PostgresServer
-from artstore_testing.servers import running_app
+from artstore_testing.servers import running_app, wait_until_ready
 from artstore_testing.tokens import TokenIssuer
 from artstore_tickets import element_key, encode_key
 from asgi_lifespan import LifespanManager
@@ -165,6 +165,7 @@ def running_element(storage_id: str, directory: Path, issuer: TokenIssuer) -> It
         jwks_url="https://unused.test/jwks.json",
     )
     with running_app(build_element(settings, keys=issuer.keys)) as url:
+        wait_until_ready(url)
         yield url
 
 

@@ -73,7 +73,7 @@ def test_uploader_that_goes_away_leaves_nothing(process: Any) -> None:
     wait_until(lambda: not list((process.root / "staging").iterdir()))
     wait_until(lambda: not open_data_files(process.running.pid))
     with process.client() as client:
-        assert client.get("/api/v1/info").json()["used_bytes"] == 0
+        wait_until(lambda: client.get("/api/v1/info").json()["used_bytes"] == 0)
 
 
 def test_uploader_that_falls_silent_is_let_go(process: Any) -> None:

@@ -350,7 +350,9 @@ async def test_checkpoint_flushes_before_it_drops_and_only_what_was_applied(stor
     assert store.disk.dropped == ["a.tmp"]
     store.disk.applying.shut()
     await store.submit(put(file_id(1)))
+    store.disk.rotated.clear()
     making = asyncio.create_task(store.workers.run(store.checkpoints.now))
+    await asyncio.to_thread(store.disk.rotated.wait, HELD)
     await store.submit(put(file_id(2)))  # goes on meanwhile
     assert not making.done()
     assert store.disk.steps == ["rotate", "flush", "drop", "rotate"]

@@ -59,6 +59,7 @@ class FakeDisk:
     log_bytes: int = 0
     dropped: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    rotated: threading.Event = field(default_factory=threading.Event)
     _sequence: int = 0
 
     def check(self) -> None:
@@ -101,6 +102,7 @@ class FakeDisk:
 
     def rotate_log(self) -> int:
         self.steps.append("rotate")
+        self.rotated.set()
         return self._sequence
 
     def make_durable(self) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 
 START_SECONDS = 10.0
@@ -58,3 +59,12 @@ def running_app(
         server.should_exit = True
         thread.join(START_SECONDS)
         listener.close()
+
+
+def wait_until_ready(url: str, seconds: float = START_SECONDS) -> None:
+    """Until a service says that it can do its work: a storage element answers nothing before its disk is recovered."""
+    deadline = time.monotonic() + seconds
+    while httpx.get(f"{url}/health/ready").status_code != httpx.codes.OK:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{url} did not become ready")
+        time.sleep(0.01)
