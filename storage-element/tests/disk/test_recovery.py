@@ -269,6 +269,7 @@ def test_one_half_of_a_half_upload_is_cleared(root: Root, kept: str) -> None:
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"size": "x", "created_at": "2026-11-21T00:00:00+00:00"}'])
 def test_upload_with_an_unreadable_agreement_is_cleared(root: Root, content: str) -> None:
     begin(root)
+    root.again()  # the log, which could mend it, is gone after that
     (root.path / "staging" / f"{ONE}.upload.json").write_text(content)
     assert not root.again().uploads
     assert root.names("staging") == []
@@ -377,3 +378,27 @@ def put_back(root: Root, kept: dict[Path, bytes]) -> None:
     for path, content in kept.items():
         if not path.name.endswith("-shm"):
             path.write_bytes(content)
+
+
+@pytest.mark.parametrize("left", [b"", b'{"schema_version": 1, "upl', b"\0" * 200])
+def test_agreement_that_was_being_written_anew_at_the_cut_is_made_whole_from_the_log(root: Root, left: bytes) -> None:
+    """It is put in place by a rename that nothing flushes before a checkpoint."""
+    agreement = begin(root)
+    (root.path / "staging" / f"{ONE}.upload.json").write_bytes(left)
+    found = root.again()
+    assert found.uploads == [(agreement, len(DATA))]
+
+
+def test_agreement_of_an_upload_that_was_aborted_does_not_come_back(root: Root) -> None:
+    begin(root)
+    root.disk.forget_upload(ONE)
+    assert root.again().uploads == []
+    assert root.names("staging") == []
+
+
+def test_agreement_of_an_earlier_upload_of_the_same_id_is_passed_over(root: Root) -> None:
+    begin(root)
+    root.disk.forget_upload(ONE)
+    second = Agreement(ONE, 7, NOW)
+    root.disk.begin_upload(second)
+    assert root.again().uploads == [(second, 0)]

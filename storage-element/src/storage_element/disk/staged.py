@@ -71,9 +71,18 @@ class StagedUploads:
     def agree_again(self, change: Change) -> None:
         """What the log says of an upload, unless it is gone, or another one of its id came after it. Not flushed."""
         path = self._layout.upload(change.file_id)
-        with meaning(), contextlib.suppress(FileNotFoundError, ValueError):
-            if self.agreement(change.file_id).mark == decode(change.file_id, change.record).mark:
+        with meaning():
+            if self._is_of(change):
                 replace(self._filesystem, self._layout.temporary(), path, change.record)
+
+    def _is_of(self, change: Change) -> bool:
+        try:
+            there = self.agreement(change.file_id)
+        except FileNotFoundError:
+            return False
+        except ValueError:
+            return True  # written by this very call, and cut short: the first agreement was flushed whole
+        return there.mark == decode(change.file_id, change.record).mark
 
     def cut_to_received(self, agreement: Agreement) -> int:
         """Takes off what a power cut may have left of bytes that were not flushed; gives what is left. Raises OSError."""
