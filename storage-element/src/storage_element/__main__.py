@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None, settings: DataRootSettings | No
     try:
         done: int = COMMANDS[given.command].run(settings, given)
     except ArtStoreError as error:
-        sys.stderr.write(f"{settings.storage_id}: {error.message}\n")
+        sys.stderr.write(f"{settings.storage_id}: {error}\n")  # in full: `message` is for clients
         return 1
     return done
 

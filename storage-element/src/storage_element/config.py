@@ -61,6 +61,9 @@ class Settings(VerifyingSettings):
     )
     scrub_seconds: float = Field(default=7 * DAY, gt=0, description="How often every byte is read and compared")
     scrub_bytes_per_second: float = Field(default=10 * MIB, gt=0, description="The most that scrubbing reads")
+    reopen_seconds: float = Field(
+        default=5, ge=0, le=3600, description="How long after it was opened a disk that failed is opened anew, at least"
+    )
     marker_check_seconds: float = Field(default=1, gt=0, description="How often to look whether the disk is there")
 
     @field_validator("ticket_key")

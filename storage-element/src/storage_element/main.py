@@ -163,6 +163,7 @@ class Store:
             lambda state: _log.info("element", state=state),
             settings.checkpoint_bytes,
             settings.checkpoint_seconds,
+            settings.reopen_seconds,
             counters,
         )
         self.upkeep = Upkeep(settings, self.disk, self.element, self.workers, now, monotonic, counters)

@@ -226,6 +226,17 @@ def test_index_is_rebuilt_in_a_new_epoch_with_progress(root: Root, shell: Shell)
     root.close()
 
 
+def test_damaged_log_is_told_in_full_to_who_runs_a_command(root: Root, shell: Shell) -> None:
+    root.open()
+    (segment,) = root.segments()
+    root.close()
+    segment.write_bytes(b"x" * 200)
+    for command in ("checkpoint", "rebuild-index"):
+        assert shell(command) == 1
+        assert f"se-1: The write-ahead log is damaged: wal/{segment.name}, byte 0" in shell.err
+        assert "wal dump" in shell.err
+
+
 def test_commands_refuse_a_directory_that_is_not_theirs(root: Root, shell: Shell) -> None:
     shell.storage_id = "se-2"
     before = snapshot(root.path)

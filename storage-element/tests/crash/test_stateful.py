@@ -23,6 +23,7 @@ from element_names import content_of, id_of
 from element_session import MODE, DidNotOpen, Session, Step, View, initialise
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 T = TypeVar("T")
@@ -251,5 +252,6 @@ def test_element_is_what_the_model_says_through_crashes_and_restarts() -> None:
 
 def test_log_that_is_not_flushed_is_found_out() -> None:
     unshrunk = settings(LIMITS, phases=[Phase.generate], database=None, report_multiple_bugs=False)
-    with pytest.raises((AssertionError, DidNotOpen)):
+    # Which group a change falls into differs from run to run, so what was found is not always found a second time.
+    with pytest.raises((AssertionError, DidNotOpen, FlakyFailure)):
         run_state_machine_as_test(ForgetfulMachine, settings=unshrunk)

@@ -50,6 +50,9 @@ class Staging:
     def restart_upload(self, upload_id: UUID) -> Writer:
         return self.uploads.restart(upload_id)
 
+    def release(self, writer: Writer) -> None:
+        writer.close()
+
     def agree_upload(self, agreement: Agreement) -> None:
         self.uploads.agree(agreement)
 

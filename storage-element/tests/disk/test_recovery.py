@@ -13,8 +13,10 @@ from artstore_core.files import FileStatus
 from artstore_core.modes import Mode
 from element_faults import FailingFileSystem
 from element_roots import DATA, NOW, ONE, Root, change, file_id, put, record
+from storage_element.disk.index import SqliteIndex
 from storage_element.store.agreement import Agreement
 from storage_element.store.changes import THE_ELEMENT, Change, ChangeKind
+from storage_element.store.ports import RebuildNeeded
 from storage_element.store.records import mode_record
 
 LARGE = bytes(range(256)) * 400
@@ -402,3 +404,114 @@ def test_agreement_of_an_earlier_upload_of_the_same_id_is_passed_over(root: Root
     second = Agreement(ONE, 7, NOW)
     root.disk.begin_upload(second)
     assert root.again().uploads == [(second, 0)]
+
+
+@pytest.mark.parametrize("fails", ["sync_all", "fdatasync"])
+def test_index_is_made_anew_after_a_failed_flush(root: Root, fails: str) -> None:
+    """The pages that were lost may be the index's own, and a page that is lost may look like one that is old."""
+    filesystem = FailingFileSystem()
+    root.again(filesystem)
+    root.perform(put())
+    epoch = root.disk.index.epoch
+    filesystem.fail(on=[fails])
+    with pytest.raises(StorageUnavailable):
+        root.append(put(file_id(1)))
+        root.checkpoint()
+    root.close()
+    assert not list(root.path.glob("index.sqlite*"))
+    root.again()
+    assert root.disk.index.epoch != epoch
+    assert root.read() == DATA
+
+
+def test_index_that_fails_while_it_is_in_use_is_told_with_its_reason(root: Root) -> None:
+    root.perform(put())
+    root.checkpoint()
+    root.close()
+    path = root.path / "index.sqlite"
+    whole = bytearray(path.read_bytes())
+    whole[4096:] = bytes(len(whole) - 4096)
+    root.open()
+    path.write_bytes(whole)
+    with pytest.raises(RebuildNeeded) as caught:
+        for number in range(100):
+            root.listed()
+            root.perform(put(file_id(number)))
+            root.disk.index.flush()
+    assert "SQLite" not in caught.value.message
+    root.close()
+    assert any(what.startswith("the index failed (SQLite says") for what, _ in root.reports)
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_bytes_of_a_purged_file_are_no_upload_again(root: Root, *, applied: bool) -> None:
+    """It dies after its log went and before the staging names did."""
+    begin(root)
+    (completed,) = root.append(Change(ChangeKind.PUT, ONE, put().record, record(), staged=f"{ONE}.part"))
+    if applied:
+        root.disk.apply(completed)
+        root.disk.index_changes([completed])
+        root.perform(change(ChangeKind.PURGE, status="deleted"))
+        root.checkpoint()
+    else:
+        root.append(change(ChangeKind.PURGE, status="deleted"))
+    assert not root.again().uploads
+    assert (root.listed(), root.names("staging"), root.names("files")) == ([], [], [])
+
+
+def test_agreement_that_came_back_at_a_power_cut_is_no_upload_again(root: Root) -> None:
+    """Nothing flushes its removal before a checkpoint; until then the log has the file."""
+    begin(root)
+    agreement = root.path / "staging" / f"{ONE}.upload.json"
+    kept = agreement.read_bytes()
+    (logged,) = root.append(Change(ChangeKind.PUT, ONE, put().record, record(), staged=f"{ONE}.part"))
+    root.disk.apply(logged)
+    assert not agreement.exists()
+    root.perform(change(ChangeKind.PURGE, status="deleted"))
+    agreement.write_bytes(kept)
+    assert not root.again().uploads
+    assert root.names("staging") == []
+
+
+def test_log_is_taken_into_the_index_in_batches(root: Root) -> None:
+    """Over the edge of one, with a file that changes in both."""
+    numbers = range(1, 1205)
+    root.append(put(), *(put(file_id(number), b"x") for number in numbers))
+    root.append(change(ChangeKind.SET, revision=2), change(ChangeKind.PURGE, file_id(7), status="deleted"))
+    root.again()
+    assert root.disk.index.applied == 1207
+    assert root.disk.index.get(ONE) == record(revision=2)
+    assert sum(root.disk.index.counts.values()) == 1204
+
+
+def test_long_log_is_in_the_index_up_to_its_last_batch_when_a_start_dies(root: Root) -> None:
+    """And so is never in memory as a whole."""
+    root.append(*(put(file_id(number), b"x") for number in range(1204)))
+    epoch = root.disk.index.epoch
+    filesystem = FailingFileSystem()
+    filesystem.fail(on=["mkdir"], at=1100)  # of the shard of a file late in the log
+    with pytest.raises(StorageUnavailable):
+        root.again(filesystem)
+    index = SqliteIndex.open(root.path / "index.sqlite", "se-1")
+    assert index.applied == 1000
+    index.close()
+    root.again()
+    assert (root.disk.index.epoch, root.disk.index.applied, len(root.listed())) == (epoch, 1204, 1000)
+
+
+def test_doubtful_index_is_given_no_batches(root: Root) -> None:
+    kept = index_files(root)
+    root.perform(put())
+    root.checkpoint()
+    root.append(*(put(file_id(number), b"x") for number in range(1, 1100)))
+    root.close()
+    put_back(root, kept)
+    filesystem = FailingFileSystem()
+    filesystem.fail(on=["mkdir"], at=1050)
+    with pytest.raises(StorageUnavailable):
+        root.again(filesystem)
+    index = SqliteIndex.open(root.path / "index.sqlite", "se-1")
+    assert index.applied == 0
+    index.close()
+    root.again()
+    assert sum(root.disk.index.counts.values()) == 1100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 import ssl
@@ -76,6 +77,13 @@ def _spare_the_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
+def raise_descriptor_limit() -> None:
+    """As many files and connections as this process may have. The soft limit is often 1,024, for the sake of programs that
+    use select(2), as this one does not; idle connections alone can use that up, and then no file can be opened."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def serve(
     app: FastAPI,
     settings: ServiceSettings,
@@ -89,6 +97,7 @@ def serve(
     A second signal stops at once. Returns normally after a graceful stop. A certificate that was renewed on the disk is
     in use for new connections within `certificate_check_seconds`, or at once on SIGHUP.
     """
+    raise_descriptor_limit()
     certificates = Certificates(ssl_certfile, ssl_keyfile) if ssl_certfile else None
     config = uvicorn.Config(
         app,

@@ -81,6 +81,7 @@ class Adoption:
             StagedUploads(self._layout, self._filesystem, self._durable),
         )
         recovery = LogRecovery(self._layout, self._filesystem, self._durable, applier, owner, self._report)
+        recovery.check()
         recovery.replay()
         self._durable.everything(lock)
         recovery.remove_log()

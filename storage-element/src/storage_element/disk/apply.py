@@ -14,6 +14,7 @@ from uuid import UUID
 
 from artstore_core.errors import FileDamaged
 
+from storage_element.disk import layout as names
 from storage_element.disk.durable import Durable
 from storage_element.disk.failures import meaning
 from storage_element.disk.filesystem import CREATE, FileSystem
@@ -62,8 +63,18 @@ class Applier:
             self._write_new(data, change.body or b"")
             there = True
         self._set(change.file_id, change.record)
+        if change.staged is not None:
+            self._end_upload(change.staged)
         if not there:
             raise FileDamaged("The file's data is missing.")
+
+    def _end_upload(self, staged: str) -> None:
+        """An upload that became a file is none any more. Its bytes keep their name here until the checkpoint; with its
+        agreement they would be an upload again once the file is purged."""
+        upload_id = names.id_of_part(staged)
+        if upload_id is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._filesystem.unlink(self._layout.upload(upload_id))
 
     def _place(self, staged: Path, data: Path) -> bool:
         """A second name for the flushed bytes: the first stays until the second is on the disk as well."""

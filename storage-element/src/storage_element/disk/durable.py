@@ -2,18 +2,25 @@
 
 After a failed fsync the kernel may have dropped the pages and marked them clean: a second fsync would succeed and mean
 nothing. So the first failure is remembered, every later flush is refused, and only a restart, which reads back what is
-really on the disk, ends that.
+really on the disk, ends that. To have no descriptor left to open a directory with is no failed flush: that concerns one
+change, and passes.
 """
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from artstore_core.errors import StorageUnavailable
 
-from storage_element.disk.filesystem import FileSystem
+from storage_element.disk.failures import failure
+from storage_element.disk.filesystem import FileSystem, NotOpened
+
+_NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
+"""Which an open(2) may say, and an fsync(2) never."""
 
 
 class _Turns:
@@ -73,6 +80,8 @@ class Durable:
         except FileNotFoundError:
             raise  # the directory is gone, nothing was flushed: an unmounted disk, and not a broken one
         except OSError as error:
+            if isinstance(error, NotOpened) or error.errno in _NO_DESCRIPTORS:
+                raise failure(error) from error
             raise self.fail() from error
         self._check()
 

@@ -10,6 +10,8 @@ from typing import Final
 from artstore_core.errors import ArtStoreError, StorageFull, StorageUnavailable
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+SCARCE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""This process, or the machine, has no more descriptors or memory: that says nothing of the disk."""
 
 
 @contextmanager

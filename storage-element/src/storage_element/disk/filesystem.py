@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from storage_element.disk.failures import SCARCE
+
 READ = os.O_RDONLY | os.O_CLOEXEC
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
@@ -24,6 +26,10 @@ class Usage:
 
     total: int
     free: int
+
+
+class NotOpened(OSError):
+    """What was to be flushed could not even be opened: nothing was tried, and nothing of it is lost."""
 
 
 class FileSystem(Protocol):
@@ -50,7 +56,8 @@ class FileSystem(Protocol):
         ...
 
     def fsync_dir(self, path: Path) -> None:
-        """Makes the entries of a directory durable: a rename or a new file is not, until this returns."""
+        """Makes the entries of a directory durable: a rename or a new file is not, until this returns. Raises NotOpened
+        where it did not come to a flush."""
         ...
 
     def sync_all(self, handle: int) -> None:
@@ -140,7 +147,12 @@ class RealFileSystem:
         os.fdatasync(handle)
 
     def fsync_dir(self, path: Path) -> None:
-        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in SCARCE:
+                raise NotOpened(error.errno, error.strerror) from error
+            raise
         try:
             os.fsync(handle)
         finally:

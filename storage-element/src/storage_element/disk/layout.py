@@ -68,7 +68,7 @@ class Layout:
 
     def staged(self, name: str) -> Path:
         """By the name that the log has it under. Raises ValueError for one that this module does not make."""
-        if not (is_temporary(name) or id_of_part(name)) or "/" in name:
+        if not is_name_of_bytes(name):
             raise ValueError("not a name in staging")
         return self.staging / name
 
@@ -85,6 +85,11 @@ class Layout:
 
 def is_shard(name: str) -> bool:
     return len(name) == _SHARD_DIGITS and all(char in "0123456789abcdef" for char in name)
+
+
+def is_name_of_bytes(name: str) -> bool:
+    """Whether it is one of those that bytes have in staging/."""
+    return (is_temporary(name) or id_of_part(name) is not None) and "/" not in name
 
 
 def is_temporary(name: str) -> bool:

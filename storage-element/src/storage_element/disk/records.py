@@ -7,20 +7,23 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from artstore_core.errors import FileDamaged
+from artstore_core.errors import FileDamaged, StorageUnavailable
 from artstore_core.files import Attributes, FileStatus
 from artstore_core.retention import RetentionPolicy
 
 from storage_element.disk import layout as names
 from storage_element.disk.committed import CommittedFiles
-from storage_element.disk.failures import meaning
+from storage_element.disk.failures import SCARCE, meaning
 from storage_element.disk.filesystem import FileSystem
 from storage_element.disk.layout import Layout
 
 Progress = Callable[[int, int], None]
 """Takes shards done, and all of them."""
+Check = Callable[[], None]
+"""Raises StorageUnavailable unless the disk is there, and this element's."""
 UNREADABLE: Final = "record unreadable"
 MISSING: Final = "record missing"
+_LAST: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def shards(layout: Layout, filesystem: FileSystem) -> list[str]:
@@ -38,18 +41,40 @@ def ids_of_records(layout: Layout, filesystem: FileSystem, shard: str) -> list[U
 
 
 def all_records(
-    layout: Layout, filesystem: FileSystem, committed: CommittedFiles, progress: Progress
+    layout: Layout, filesystem: FileSystem, committed: CommittedFiles, check: Check, progress: Progress
 ) -> Iterator[Attributes]:
-    """Every file, shard by shard; one whose record cannot be read is there as damaged."""
+    """Every file, shard by shard; one whose record cannot be read is there as damaged. Raises StorageUnavailable where
+    it is not the record that cannot be read, but the disk."""
     every = shards(layout, filesystem)
     for number, shard in enumerate(every):
         progress(number, len(every))
         for file_id in ids_of_records(layout, filesystem, shard):
-            try:
-                yield committed.attributes(file_id)
-            except FileDamaged:
-                yield unreadable(file_id, committed.size(file_id))
+            yield _one(committed, check, file_id)
     progress(len(every), len(every))
+
+
+def _one(committed: CommittedFiles, check: Check, file_id: UUID) -> Attributes:
+    try:
+        return committed.attributes(file_id)
+    except FileDamaged:
+        pass
+    except StorageUnavailable as error:
+        concerns_one_file(error, check)
+    try:
+        size = committed.size(file_id)
+    except StorageUnavailable as error:
+        concerns_one_file(error, check)
+        size = None
+    return unreadable(file_id, size)
+
+
+def concerns_one_file(error: StorageUnavailable, check: Check) -> None:
+    """A bad sector under one file must not keep all the others from being served. Raises StorageUnavailable where it
+    may be more than that."""
+    cause = error.__cause__
+    if not isinstance(cause, OSError) or cause.errno in SCARCE:
+        raise error
+    check()
 
 
 def unreadable(file_id: UUID, size: int | None) -> Attributes:
@@ -71,4 +96,5 @@ def unreadable(file_id: UUID, size: int | None) -> Attributes:
 def _time_of(file_id: UUID) -> datetime:
     """A UUIDv7 begins with its time in milliseconds (RFC 9562 §5.7)."""
     milliseconds = file_id.int >> 80 if file_id.version == 7 else 0
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    # Its 48 bits go on beyond the year 9999, where dates end.
+    return datetime.fromtimestamp(min(milliseconds / 1000, _LAST.timestamp()), UTC)

@@ -1,10 +1,12 @@
 """What a start makes of what it finds, before anybody is answered.
 
-    1. The log is read through. Damage in what was acknowledged: no start, and nothing is changed (disk/wal).
+    1. The log is read through. Damage in what was acknowledged, or a record that this version does not understand: no
+       start, and nothing is changed (disk/wal).
     2. Of a torn tail the segment is kept in quarantine/. Nobody was told that what it holds was kept.
-    3. Every change in the log is put into its place, in order; most are there already, which changes nothing.
-    4. The index is brought up to them. Where it is missing or doubtful it is made anew from the records, and the
-       sequence numbers begin again under another epoch.
+    3. Every change in the log is put into its place, in order; most are there already, which changes nothing. The index
+       is brought up to them meanwhile, in batches.
+    4. Where the index is missing or doubtful it is made anew from the records, and the sequence numbers begin again under
+       another epoch.
     5. Everything is flushed, and the log removed: from here on the directory alone is the whole element.
     6. staging/ is swept: what belongs to no upload that can go on is removed.
 
@@ -20,9 +22,9 @@ The time that all this takes depends on the log and on the unfinished uploads, n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from artstore_core.attr_json import decode, encode
@@ -37,7 +39,7 @@ from storage_element.disk.filesystem import FileSystem
 from storage_element.disk.index import Entry
 from storage_element.disk.layout import Layout
 from storage_element.disk.staged import StagedUploads
-from storage_element.disk.wal.reader import LogReader, Tail
+from storage_element.disk.wal.reader import LogDamaged, LogEnd, LogReader, Tail
 from storage_element.disk.wal.segments import Segments
 from storage_element.store.agreement import Agreement
 from storage_element.store.changes import Change, ChangeKind, Logged
@@ -46,17 +48,37 @@ Report = Callable[[str, str], None]
 """Takes what happened, and the name of the file that it happened to."""
 
 
-@dataclass
-class Replayed:
-    """What the log held, by file: the last state of each. `first` and `next` are sequence numbers, None without a log."""
+Take = Callable[[Sequence[Entry], int], None]
+"""Takes what became of some files, at most one entry for each, and the number of the last change that was looked at."""
+_BATCH_CHANGES: Final = 1000
+_BATCH_BYTES: Final = 4 * 1024 * 1024
+"""Of records; whatever the log holds, so much of it is in memory, and a group."""
 
-    entries: dict[UUID, Entry] = field(default_factory=dict)
-    first: int | None = None
-    next: int | None = None
+
+class _Batch:
+    """The last state of each file, until there are enough of them for `take`."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+        self._entries: dict[UUID, Entry] = {}
+        self._changes = self._bytes = self._last = 0
+
+    def add(self, sequence: int, entry: Entry | None, size: int) -> None:
+        if entry is not None:
+            self._entries[entry.attributes.file_id] = entry
+        self._changes, self._bytes, self._last = self._changes + 1, self._bytes + size, sequence
+        if self._changes >= _BATCH_CHANGES or self._bytes >= _BATCH_BYTES:
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        if self._changes:
+            self._take(list(self._entries.values()), self._last)
+            self._entries.clear()
+            self._changes = self._bytes = 0
 
 
 class LogRecovery:
-    """Steps 1 to 3, and 5. Raises LogDamaged, StorageFull, StorageUnavailable."""
+    """Steps 1 to 3, and 5. `check` comes first. Raises StorageFull, StorageUnavailable."""
 
     def __init__(
         self,
@@ -72,16 +94,26 @@ class LogRecovery:
         self._segments = Segments(layout.wal, filesystem, durable)
         self._reader = LogReader(self._segments, filesystem, storage_id)
 
-    def replay(self) -> Replayed:
+    def check(self) -> LogEnd:
+        """Steps 1 and 2. Raises LogDamaged."""
         with meaning():
-            end = self._reader.check()
+            try:
+                end = self._reader.check()
+            except LogDamaged as damage:
+                self._report(f"the log is damaged: {damage.reason}", f"wal/{damage.path.name} at byte {damage.offset}")
+                raise
             if end.torn is not None:
                 self._set_aside(end.torn)
-            replayed = Replayed(first=end.first_sequence, next=end.next_sequence)
+            return end
+
+    def replay(self, take: Take = lambda _entries, _up_to: None) -> None:
+        """Step 3."""
+        batch = _Batch(take)
+        with meaning():
             for group in self._reader.groups():
                 for logged in group.records():
-                    self._again(logged, replayed)
-            return replayed
+                    batch.add(logged.sequence, self._again(logged), len(logged.change.record))
+        batch.hand_over()
 
     def remove_log(self) -> None:
         """Once everything in it is flushed elsewhere."""
@@ -89,17 +121,18 @@ class LogRecovery:
             for path in self._segments.paths():
                 self._segments.remove(path)
 
-    def _again(self, logged: Logged, replayed: Replayed) -> None:
+    def _again(self, logged: Logged) -> Entry | None:
+        """What the index is to know of it."""
         change = logged.change
         missing = False
         try:
             self._applier.apply(logged)
         except FileDamaged:
             missing = True
-        if change.kind not in (ChangeKind.MODE, ChangeKind.STAGED):
-            entry = Entry(logged.sequence, decode(change.record), purged=change.kind is ChangeKind.PURGE)
-            replayed.entries.pop(change.file_id, None)
-            replayed.entries[change.file_id] = self._without_data(entry) if missing else entry
+        if change.kind in (ChangeKind.MODE, ChangeKind.STAGED):
+            return None
+        entry = Entry(logged.sequence, decode(change.record), purged=change.kind is ChangeKind.PURGE)
+        return self._without_data(entry) if missing else entry
 
     def _without_data(self, entry: Entry) -> Entry:
         """The bytes that a record promises are neither staged nor in their place: damage, told as such."""
@@ -134,9 +167,13 @@ class StagingRecovery:
             going_on = {upload_id for upload_id in parts & agreed.keys() if not self._is_file(upload_id)}
             for name in present:
                 self._remove_leftover(name, going_on, live)
-            return [
-                (agreed[upload_id], self._staged.cut_to_received(agreed[upload_id])) for upload_id in sorted(going_on)
-            ]
+            return [(agreed[upload_id], self._measured(agreed[upload_id], live)) for upload_id in sorted(going_on)]
+
+    def _measured(self, agreement: Agreement, live: Collection[Path]) -> int:
+        # What a request of this process writes did not go through a power cut.
+        if self._layout.part(agreement.upload_id) in live:
+            return self._staged.measure(agreement.upload_id)
+        return self._staged.cut_to_received(agreement)
 
     def _agreed_uploads(self, present: Collection[str]) -> dict[UUID, Agreement]:
         agreed = {}

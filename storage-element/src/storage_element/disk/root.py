@@ -126,6 +126,7 @@ class DataRoot:
             self._index_path,
             self._report,
             self._now,
+            self.check,
             rebuild=rebuild,
             progress=progress,
         )
@@ -135,6 +136,8 @@ class DataRoot:
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
+            if opened.index.doubt is not None:
+                self._report(f"the index failed ({opened.index.doubt.detail})", self._layout.index.name)
 
     def append(self, changes: Sequence[Change]) -> list[Logged]:
         return self._open_root().log.append(changes)
@@ -264,7 +267,7 @@ class DataRoot:
 
     def resume_upload(self, upload_id: UUID, known: RunningHash | None) -> Writer:
         try:
-            return self._staged.resume(upload_id, known)
+            return self._alive(self._staged.resume(upload_id, known))
         except NotFound:
             self.check()
             raise
@@ -278,7 +281,7 @@ class DataRoot:
 
     def restart_upload(self, upload_id: UUID) -> Writer:
         try:
-            return self._staged.restart(upload_id)
+            return self._alive(self._staged.restart(upload_id))
         except NotFound:
             self.check()
             raise
@@ -290,6 +293,12 @@ class DataRoot:
         if self._opened is None:
             raise StorageUnavailable("The storage element is not open.")
         return self._opened
+
+    def _alive(self, writer: Writer) -> Writer:
+        """An opening beside it must leave the file as it is."""
+        with self._live_lock:
+            self._live.add(writer.path)
+        return writer
 
     def _release(self, path: Path) -> None:
         with self._live_lock:

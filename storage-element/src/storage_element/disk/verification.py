@@ -19,7 +19,7 @@ from storage_element.disk.identity import Identity
 from storage_element.disk.inspection import Inspector
 from storage_element.disk.layout import Layout
 from storage_element.disk.opening import lock_root
-from storage_element.disk.wal.format import Malformed
+from storage_element.disk.records import concerns_one_file
 from storage_element.disk.wal.reader import LogDamaged, LogReader, Tail
 from storage_element.disk.wal.segments import Segments
 from storage_element.store.changes import THE_ELEMENT
@@ -122,13 +122,11 @@ class Verification:
                     if isinstance(part, Tail):
                         self._found.torn_tail = f"wal/{part.path.name}, byte {part.offset}: {part.reason}"
                     else:
-                        ids = [logged.change.file_id for logged in part.records()]
+                        ids = [logged.change.file_id for logged in part.checked()]
                         self._found.log_records += len(ids)
                         self._pending.update(ids)
         except LogDamaged as damage:
             self._add("log damaged", f"wal/{damage.path.name}", detail=f"byte {damage.offset}: {damage.reason}")
-        except Malformed as error:
-            self._add("log damaged", "wal", detail=str(error))
         self._pending.discard(THE_ELEMENT)
         self._found.pending = len(self._pending)
 
@@ -145,11 +143,16 @@ class Verification:
                 self._add("record missing", self._data(file_id), file_id)
 
     def _file(self, file_id: UUID) -> None:
-        seen = self._inspector.seen(file_id)
         self._found.files += 1
+        path = str(self._layout.attributes(file_id).relative_to(self._layout.root))
+        try:
+            seen = self._inspector.seen(file_id)
+        except StorageUnavailable as error:
+            concerns_one_file(error, self._identity.check)
+            self._add("record unreadable", path, file_id, str(error.__cause__))
+            return
         if seen.record is None:
-            path = self._layout.attributes(file_id).relative_to(self._layout.root)
-            self._add("record unreadable", str(path), file_id)
+            self._add("record unreadable", path, file_id)
             return
         status = seen.record.status.value
         self._found.by_status[status] = self._found.by_status.get(status, 0) + 1

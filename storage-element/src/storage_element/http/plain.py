@@ -17,6 +17,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from storage_element.store.changes import THE_ELEMENT
+
 
 class PlainRoute(APIRoute):
     """Runs its endpoint and nothing else; domain errors are rendered as everywhere."""
@@ -54,9 +56,12 @@ FILE_ID_PARAMETER = parameter("file_id", "path", "The file's id", {"type": "stri
 def file_id_of(request: Request) -> UUID:
     """The id in the path. Raises ValidationFailed."""
     try:
-        return UUID(request.path_params["file_id"])
+        file_id = UUID(request.path_params["file_id"])
     except ValueError:
         raise ValidationFailed("The request is not valid", details={"file_id": "must be a UUID"}) from None
+    if file_id == THE_ELEMENT:
+        raise ValidationFailed("The request is not valid", details={"file_id": "must not be the nil UUID"})
+    return file_id
 
 
 def json_response(model: BaseModel, status: int) -> Response:

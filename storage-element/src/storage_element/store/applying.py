@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 from uuid import UUID
 
@@ -106,7 +107,9 @@ class Applying:
     def take(self, group: Sequence[Logged]) -> None:
         with self._changed:
             for logged in group:
-                self._pending[logged.change.file_id] = logged
+                if logged.change.attributes is not None:
+                    # Others are no changes of a file: an unfinished upload has the id of the file that it may become.
+                    self._pending[logged.change.file_id] = logged
                 if logged.change.kind is ChangeKind.PUT:
                     self._bodies[logged.change.file_id] = logged
                 self._bytes += _weight(logged)
@@ -185,28 +188,29 @@ class Applying:
     def _apply_all(self, batch: Sequence[Logged]) -> None:
         self._disk.check()  # another element's disk may lie here by now
         done: list[Logged] = []
-        stalled: list[Logged] = []
+        stalled: dict[UUID, list[Logged]] = {}
         for logged in (*self._stalled, *batch):
             self._apply(logged, done, stalled)
+        self._finish(done, sorted(chain.from_iterable(stalled.values()), key=_sequence))
+
+    def _finish(self, done: list[Logged], stalled: list[Logged]) -> None:
         try:
             self._disk.index_changes(done)
         except StorageFull:
-            stalled, done = sorted((*stalled, *done), key=lambda logged: logged.sequence), []
+            stalled, done = sorted((*stalled, *done), key=_sequence), []
         self._settle(done, stalled)
 
-    def _apply(self, logged: Logged, done: list[Logged], stalled: list[Logged]) -> None:
+    def _apply(self, logged: Logged, done: list[Logged], stalled: dict[UUID, list[Logged]]) -> None:
         file_id = logged.change.file_id
         if logged.change.kind is ChangeKind.PURGE:
-            superseded = [other for other in stalled if other.change.file_id == file_id]
-            done.extend(superseded)
-            stalled[:] = [other for other in stalled if other.change.file_id != file_id]
-        elif any(other.change.file_id == file_id for other in stalled):
-            stalled.append(logged)
+            done.extend(stalled.pop(file_id, ()))  # what stood before it is superseded
+        elif file_id in stalled:
+            stalled[file_id].append(logged)
             return
         try:
             self._disk.apply(logged)
         except StorageFull:
-            stalled.append(logged)
+            stalled.setdefault(file_id, []).append(logged)
             return
         except FileDamaged:
             pass  # its record is in place; reconcile tells of the bytes that went away under us
@@ -244,6 +248,10 @@ def _release(futures: Sequence[asyncio.Future[None]]) -> None:
     for future in futures:
         if not future.done():
             future.set_result(None)
+
+
+def _sequence(logged: Logged) -> int:
+    return logged.sequence
 
 
 def _weight(logged: Logged) -> int:

@@ -45,19 +45,25 @@ class Checkpoints:
         """The last change that the log need not have any more."""
         return self._covered
 
-    def now(self) -> int:
-        """Makes one; gives the last change that it covers. Blocks: for worker threads.
+    def now(self, *, last: bool = False) -> int:
+        """Makes one; gives the last change that it covers. `last` is the one after the commits have stopped. Blocks:
+        for worker threads.
 
         Raises StorageFull while the disk is too full for what was promised, and StorageUnavailable.
         """
         with self._one_at_a_time:
             try:
-                return self._make()
+                covered = self._make(last=last)
+                self._commits.no_checkpoint = None
+                return covered
+            except ArtStoreError as error:
+                self._commits.no_checkpoint = error
+                raise
             finally:
                 self._commits.look_again()
 
-    def _make(self) -> int:
-        covered: int = self._commits.between_groups(self._disk.rotate_log)
+    def _make(self, *, last: bool) -> int:
+        covered: int = self._commits.between_groups(self._disk.rotate_log, after_stop=last)
         if covered > self._covered:
             self._commits.applying.wait_until(covered)
             self._disk.make_durable()

@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any, Final
 from uuid import UUID
 
-from artstore_core.errors import NotFound, StorageFull, StorageUnavailable
+from artstore_core.errors import ArtStoreError, NotFound, StorageFull, StorageUnavailable
 from artstore_core.files import Attributes
 
 from storage_element.store.applying import Applying, Bounds
@@ -78,6 +78,8 @@ class Commits:
         self._turns = asyncio.Semaphore(MAX_WAITING)
         self._stopping = self._ended = False
         self._last = disk.index.applied
+        self.no_checkpoint: ArtStoreError | None = None
+        """Why the log does not become shorter now: nothing waits for that."""
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
 
     @property
@@ -116,15 +118,18 @@ class Commits:
         """Until the index has everything that was acknowledged before this call."""
         await self.applying.reached(self._last)
 
-    def between_groups(self, work: Callable[[], Any]) -> Any:
-        """Runs `work` while no group is under way: in the committing thread, or here once that has ended. Blocks: for
-        worker threads."""
+    def between_groups(self, work: Callable[[], Any], *, after_stop: bool = False) -> Any:
+        """Runs `work` in the committing thread while no group is under way; `after_stop` here, once that has ended.
+        Blocks: for worker threads. Raises StorageUnavailable: the disk may be open anew, and not these commits' any
+        more."""
         future: Future[Any] = Future()
         with self._more:
             ended = self._ended
             if not ended:
                 self._between.append((work, future))
                 self._more.notify_all()
+        if ended and not after_stop:
+            raise _stopped()
         return work() if ended else future.result()
 
     def look_again(self) -> None:
@@ -151,12 +156,20 @@ class Commits:
             return True
         if self._stopping or not self._waiting:
             return self._stopping
-        return self._disk.log_bytes < self._max_log_bytes or self._disk.failed or self.applying.holds_up_checkpoints
+        return not self._log_is_long() or self._no_checkpoint_comes()
+
+    def _log_is_long(self) -> bool:
+        return self._disk.log_bytes >= self._max_log_bytes
+
+    def _no_checkpoint_comes(self) -> bool:
+        return self.no_checkpoint is not None or self._disk.failed or self.applying.holds_up_checkpoints
 
     def _commit_some(self) -> None:
         batch: list[_Waiting] = []
         try:
             self.applying.wait_for_room()
+            if self._log_is_long() and self.no_checkpoint is not None:
+                raise self.no_checkpoint
             group = self._decide_some(batch)
             self._log(batch, group)
         except Exception as error:  # noqa: BLE001  # none of them may wait for ever
@@ -185,7 +198,8 @@ class Commits:
             if change is not None:
                 group.append(change)
                 weight += len(change.record) + len(change.body or b"")
-                states[change.file_id] = None if change.kind is ChangeKind.PURGE else change.attributes
+                if change.attributes is not None:
+                    states[change.file_id] = None if change.kind is ChangeKind.PURGE else change.attributes
                 if change.kind is ChangeKind.MODE:
                     break  # what comes after it is decided under the new mode, and that is not durable yet
         return group

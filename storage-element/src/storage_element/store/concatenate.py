@@ -96,7 +96,7 @@ class Concatenation:
             target.hold.written = writer.size
             raise
         finally:
-            await self._workers.run(writer.close)
+            await self._workers.run(self._disk.release, writer)
 
     async def _add(self, part: UUID, target: Upload, writer: Writer, beside: _Beside) -> None:
         reader: StagedReader = await self._workers.run(self._disk.open_upload, part)

@@ -48,9 +48,10 @@ def update(there: Attributes | None, given: Update, matches: Matches, now: datet
     return set_record(updated(_current(there, matches, now), given))
 
 
-def delete(there: Attributes | None, by: str, matches: Matches, now: datetime) -> Change:
-    """Raises NotFound, PreconditionFailed."""
-    return set_record(deleted(_current(there, matches, now), by, now))
+def delete(there: Attributes | None, by: str, matches: Matches, now: datetime, *, at_once: bool = False) -> Change:
+    """`at_once`: what the garbage collection would do later, now. Raises NotFound, PreconditionFailed."""
+    gone = deleted(_current(there, matches, now), by, now)
+    return set_record(gone, ChangeKind.PURGE if at_once else ChangeKind.SET)
 
 
 def purge(there: Attributes | None, now: datetime) -> Change | Settled:

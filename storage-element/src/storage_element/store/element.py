@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from time import monotonic
 from typing import TypeVar
 from uuid import UUID
 
@@ -40,15 +41,20 @@ class Element:
         report: Report,
         checkpoint_bytes: int,
         checkpoint_seconds: float,
+        reopen_seconds: float,
         observer: Observer = NOBODY,
     ) -> None:
         self._storage_id, self._version = storage_id, version
         self._disk, self._capacity, self._workers = disk, capacity, workers
         self._report, self._observer = report, observer
         self._checkpoint_bytes, self._checkpoint_seconds = checkpoint_bytes, checkpoint_seconds
+        self._reopen_seconds = reopen_seconds
         self._mode: Mode | None = None
         self._why = "The storage element is starting."
         self._final = self._doubtful = False
+        self._opened_at = 0.0
+        self.generation = 0
+        """Counts the openings: what was begun in one of them may not be acknowledged in another."""
         self._commits: Commits | None = None
         self._checkpoints: Checkpoints | None = None
         self._beside: asyncio.Task[None] | None = None
@@ -106,6 +112,7 @@ class Element:
         except ArtStoreError as error:
             self._why, self._final = error.message, isinstance(error, NeedsOperator)
             raise
+        self._opened_at = monotonic()
         self._begin(found)
         for take in self._on_open:
             take(found)
@@ -123,28 +130,42 @@ class Element:
         """For ever: closes when the marker goes, opens when it comes back."""
         while True:
             with suppress(ArtStoreError):  # readiness tells why, and so does every call
-                if self._mode is not None:
-                    await self._check_marker()
-                    await self._reopen_if_doubtful()
-                elif not self._final:
-                    await self.open()
+                await self._look_after()
             await asyncio.sleep(seconds)
+
+    async def _look_after(self) -> None:
+        try:
+            if self._mode is not None:
+                await self._check_marker()
+                await self._reopen_if_doubtful()
+            elif not self._final:
+                await self.open()
+        except ArtStoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  # nobody else would ever open the element again
+            self._why = "The storage element cannot open its disk."
+            self._report(f"cannot open: {error!r}")
 
     async def probe(self) -> None:
         """Raises StorageUnavailable while the element cannot do its work."""
         await self._check_marker()
         self._check_writable()
 
-    async def admit(self, operation: Operation) -> Usage:
-        """What the disk has free. Raises StorageUnavailable, and ModeNotAllowed: before any byte is read, and before
+    async def admit(self, operation: Operation, *, needs_room: bool = False) -> Usage:
+        """What the disk has free. Raises StorageFull for what needs room where none is left, StorageUnavailable, and ModeNotAllowed: before any byte is read, and before
         anything is looked up."""
         usage = await self._check_marker()
         self.check_mode(operation)
         if operation in CHANGES:
             self._check_writable()
-            if operation is Operation.UPLOAD and self.commits.applying.stalled:
+            if needs_room and self.commits.applying.stalled:
                 raise StorageFull("The storage element is full.")
         return Room.of(usage, self.commits.applying.inline_bytes)
+
+    def check_generation(self, generation: int) -> None:
+        """Raises StorageUnavailable when the disk was closed since then: what was written may lie on another one."""
+        if generation != self.generation:
+            raise StorageUnavailable("The storage element was closed meanwhile.")
 
     def check_mode(self, operation: Operation) -> None:
         """Raises ModeNotAllowed, and StorageUnavailable while the element is closed."""
@@ -213,13 +234,12 @@ class Element:
         checkpoints = Checkpoints(
             self._disk, commits, loop, self._checkpoint_bytes, self._checkpoint_seconds, self._observer
         )
+        self.generation += 1
         self._watches.lost_sight()
         self.quarantine_bytes = found.quarantine_bytes
         self._commits, self._checkpoints, self._mode = commits, checkpoints, found.mode
         commits.start()
-        self._beside = loop.create_task(
-            checkpoints.run(self._workers, lambda error: self._report(f"no checkpoint: {error.message}"))
-        )
+        self._beside = loop.create_task(checkpoints.run(self._workers, self._no_checkpoint))
 
     async def _let_go(self, *, checkpoint: bool = False) -> None:
         """Ends the threads and closes the disk."""
@@ -233,7 +253,7 @@ class Element:
             await self._workers.run(commits.stop)
             if checkpoint:
                 try:
-                    await self._workers.run(checkpoints.now)
+                    await self._workers.run(checkpoints.now, last=True)
                 except ArtStoreError as error:
                     self._report(f"no checkpoint: {error.message}")
         await self._workers.run(self._disk.close_root)
@@ -254,11 +274,19 @@ class Element:
             raise StorageUnavailable("The storage element takes no changes until it is restarted.", retry_after=30)
 
     async def _reopen_if_doubtful(self) -> None:
-        """An index that failed is a copy that failed: it is made anew, and nothing is lost."""
-        if self._doubtful or isinstance(self.commits.applying.broken, RebuildNeeded):
-            self._mode, self._why = None, "The storage element makes its index anew."
-            self.opened.clear()
-            await self.open()
+        """An index that failed is a copy that failed: it is made anew. And what could not be applied is in the log, from
+        which another opening applies it, unless a flush has failed: then only another process may trust the disk."""
+        broken = self.commits.applying.broken is not None and not self._disk.failed
+        if not (self._doubtful or broken) or monotonic() < self._opened_at + self._reopen_seconds:
+            return
+        self._mode, self._why = None, "The storage element opens its disk anew."
+        self.opened.clear()
+        self._report("opens its disk anew")
+        await self.open()
+
+    def _no_checkpoint(self, error: ArtStoreError) -> None:
+        self._report(f"no checkpoint: {error.message}")
+        self._doubtful = self._doubtful or isinstance(error, RebuildNeeded)
 
     def _look_at_disk(self) -> Usage:
         self._disk.check()

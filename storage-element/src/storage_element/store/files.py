@@ -10,7 +10,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from artstore_core.attr_json import encode
-from artstore_core.errors import ChecksumMismatch, FileDamaged, Gone, NotFound
+from artstore_core.errors import ChecksumMismatch, FileDamaged, Gone, NotFound, StorageUnavailable
 from artstore_core.files import Attributes, File, FileStatus
 from artstore_core.modes import Operation
 from artstore_core.pages import Page
@@ -50,8 +50,9 @@ class Keeper:
         change = Change(ChangeKind.PUT, record.file_id, encode(record), record, body=body)
         return _kept(await self._submit(change))
 
-    async def keep(self, writer: Writer, record: Attributes) -> Kept:
-        """The same for bytes that were received into a file. When the file is new, the log has the writer's file."""
+    async def keep(self, writer: Writer, record: Attributes, logged: Callable[[], None] = lambda: None) -> Kept:
+        """The same for bytes that were received into a file. When the file is new, the log has the writer's file:
+        `logged` hears of it, even where this is cancelled."""
         staged = await self._workers.run(self._disk.make_staged, writer)
         change = Change(ChangeKind.PUT, record.file_id, encode(record), record, staged=staged)
         # A task of its own: whoever is cancelled here must still know whose the bytes are.
@@ -60,6 +61,7 @@ class Keeper:
             return _kept(await settled(submitting))
         finally:
             if _is_logged(submitting):
+                logged()
                 await self._workers.run(self._disk.release, writer)
 
     async def find(self, file_id: UUID) -> File | None:
@@ -158,7 +160,7 @@ class Files:
 
         Raises FileTooLarge, StorageFull, ChecksumMismatch and Conflict; then nothing of it stays on the disk.
         """
-        usage = await self._element.admit(Operation.UPLOAD)
+        usage = await self._element.admit(Operation.UPLOAD, needs_room=True)
         if body.length is not None and body.length > self._max_bytes:
             raise too_large(self._max_bytes)
         if body.length is not None and body.length <= INLINE_BYTES:
@@ -185,7 +187,9 @@ class Files:
 
         def decide(there: Attributes | None) -> Change:
             self._element.check_mode(Operation.DELETE)
-            return decisions.delete(there, by, matches, self._now())
+            # A full disk has no room for a record of the deletion; to remove the file is what makes room.
+            at_once = self._element.commits.applying.stalled
+            return decisions.delete(there, by, matches, self._now(), at_once=at_once)
 
         await self._element.submit(file_id, decide)
 
@@ -212,10 +216,17 @@ class Files:
     async def page(self, *, limit: int, offset: int, after: UUID | None, status: FileStatus | None) -> Page[File]:
         """Files by id. With `after`, those behind it: a walk by key misses nothing, whatever is added meanwhile."""
         await self._element.admit(Operation.LIST)
-        now = self._now()
-        items, total, has_more = await self._element.read_index(
-            lambda index: index.page(limit=limit, offset=offset, after=after, status=status, now=now)
-        )
+        now, commits = self._now(), self._element.commits
+        last = commits.last_sequence
+
+        def read(index: Index) -> tuple[list[File], int, bool]:
+            if commits.applying.applied < last:
+                # A list that lacks what was acknowledged would be taken for one of all there is.
+                raise StorageUnavailable("The storage element cannot put changes into their places now.")
+            return index.page(limit=limit, offset=offset, after=after, status=status, now=now)
+
+        # Behind an offset the index walks through what is before it; nobody's short look waits for that.
+        items, total, has_more = await self._element.read_index(read, long=bool(offset or status))
         return Page(items=items, total=total, limit=limit, offset=offset, has_more=has_more)
 
     async def changes(self, *, after: int, limit: int, epoch: UUID | None) -> Changes:
@@ -229,6 +240,8 @@ class Files:
                 raise Gone("The position is not known any more: walk all files, and follow from there.")
             applied = applying.applied
             items, has_more = index.changes(after, limit, now)
+            if after < index.trimmed:
+                raise Gone("The position is not known any more: walk all files, and follow from there.")
             # What is past a change that is not in its place waits for it: who had it would never see the other.
             shown = [item for item in items if item[0] <= applied]
             return Changes(index.epoch, shown, applied, has_more and len(shown) == len(items))

@@ -186,6 +186,9 @@ class Job:
             except ArtStoreError as error:
                 self._tell("waits", job=self._name, why=error.message)
                 await self._asked_within(_RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001  # a job that ended here would say for ever that it runs
+                self._tell("waits", job=self._name, why=repr(error))
+                await self._asked_within(_RETRY_SECONDS)
 
     async def _is_due(self) -> bool:
         """Once it is; False when somebody asked for one before that."""

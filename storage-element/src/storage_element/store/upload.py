@@ -22,6 +22,9 @@ class Upload:
     hold: Hold
     busy: bool = False
     turns: int = 0
+    generation: int = 0
+    logged: bool = False
+    """Its file is promised, and rests on its bytes: they are the log's, until a checkpoint."""
     noted: int = 0
     """The change by which the agreement was last noted."""
     hash_so_far: Any = None
@@ -39,11 +42,12 @@ class Upload:
         return self.agreement.joined
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Raises Conflict while another request works on it, and keeps others away. Never waits."""
+    def alone(self, generation: int) -> Iterator[None]:
+        """Raises Conflict while another request works on it, and keeps others away. Never waits. `generation` is the
+        element's as the request begins: what it writes is acknowledged in that one only."""
         if self.busy:
             raise in_use()
-        self.busy = True
+        self.busy, self.generation = True, generation
         self.turns += 1
         try:
             yield

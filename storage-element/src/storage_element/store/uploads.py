@@ -114,7 +114,7 @@ class Uploads:
         """
         await self._element.admit(Operation.UPLOAD)
         upload = self._get(upload_id)
-        with upload.alone():
+        with upload.alone(self._element.generation):
             upload.check_joined()
             writer = await self._workers.run(self._disk.resume_upload, upload_id, upload.hash_so_far)
             try:
@@ -124,7 +124,7 @@ class Uploads:
                 await self._receive(upload, writer, body, checksum)
             finally:
                 upload.hash_so_far = writer.running()
-                await self._workers.run(writer.close)
+                await self._workers.run(self._disk.release, writer)
             return writer.size
 
     async def complete(
@@ -138,13 +138,13 @@ class Uploads:
         if upload_id not in self._uploads:
             return await self._completed_before(upload_id, checksum)
         upload = self._get(upload_id)
-        with upload.alone():
+        with upload.alone(self._element.generation):
             upload.check_joined()
             writer = await self._workers.run(self._disk.resume_upload, upload_id, upload.hash_so_far)
             try:
                 kept = await self._keep(upload_id, writer, incoming, size, checksum)
             finally:
-                await self._workers.run(writer.close)
+                await self._workers.run(self._disk.release, writer)
             await self._forget(upload_id)
             return kept
 
@@ -159,11 +159,11 @@ class Uploads:
         await self._element.admit(Operation.UPLOAD)
         target = self._get(upload_id)
         with ExitStack() as held:
-            held.enter_context(target.alone())
+            held.enter_context(target.alone(self._element.generation))
             done = target.joined and target.parts == tuple(parts)
             for part in parts:
                 if (upload := self._uploads.get(part)) is not None:
-                    held.enter_context(upload.alone())
+                    held.enter_context(upload.alone(self._element.generation))
                     upload.check_joined()
                 elif not done:
                     raise no_upload(part)
@@ -179,7 +179,7 @@ class Uploads:
         await self._element.admit(Operation.UPLOAD)
         async with self._one_at_a_time(upload_id):
             if (upload := self._uploads.get(upload_id)) is not None:
-                with upload.alone():
+                with upload.alone(self._element.generation):
                     await self._remove(upload_id)
 
     async def remove_idle(
@@ -203,7 +203,7 @@ class Uploads:
         upload = self._uploads.get(upload_id)
         if upload is None or upload.busy:
             return
-        with upload.alone():
+        with upload.alone(self._element.generation):
             async with self._element.changing():
                 if not await self._is_idle(upload_id, upload, since):
                     return
@@ -220,7 +220,7 @@ class Uploads:
         agreement = Agreement(upload_id, size, self._now())
         upload = self._uploads[upload_id] = Upload(agreement, hold)
         try:
-            with upload.alone():
+            with upload.alone(self._element.generation):
                 async with self._element.changing():
                     await self._workers.run(self._disk.begin_upload, agreement)
         except BaseException:
@@ -269,6 +269,7 @@ class Uploads:
             await self._agree(upload, upload.agreement.with_received(size))
 
     async def _agree(self, upload: Upload, agreement: Agreement) -> None:
+        self._element.check_generation(upload.generation)
         outcome = await self._element.submit(agreement.upload_id, lambda _: agreement.change())
         assert isinstance(outcome, Logged)
         upload.agreement, upload.noted = agreement, outcome.sequence
@@ -288,7 +289,13 @@ class Uploads:
             await self._forget(upload_id)
             raise checksum_mismatch()
         record = record_of(upload_id, incoming, size=writer.size, checksum=measured, now=self._now())
-        return await self._keeper.keep(writer, record)
+        upload = self._get(upload_id)
+        self._element.check_generation(upload.generation)
+
+        def logged() -> None:
+            upload.logged = True
+
+        return await self._keeper.keep(writer, record, logged)
 
     async def _completed_before(self, upload_id: UUID, checksum: str | None) -> Kept:
         file = await self._keeper.find(upload_id)
@@ -309,13 +316,13 @@ class Uploads:
             await self._remove(upload_id)
 
     async def _remove(self, upload_id: UUID) -> None:
-        """Its bytes are removed, unless a file of its id rests on them: then they are the log's, until a checkpoint."""
+        """Its bytes are removed, unless they are the log's."""
         upload = self._uploads.pop(upload_id, None)
         if upload is not None:
             try:
                 # Not before what was noted of it is in its place: that would bring it back.
                 await self._element.commits.applying.reached(upload.noted)
-                if await self._keeper.find(upload_id) is None:
+                if not upload.logged:
                     await self._workers.run(self._disk.forget_upload, upload_id)
             finally:
                 self._capacity.release(upload.hold)

@@ -13,11 +13,12 @@ from element_faults import FailingFileSystem
 from element_roots import DATA, ONE, Root, change, file_id, put
 from storage_element.disk.durable import Durable
 from storage_element.disk.filesystem import RealFileSystem
+from storage_element.disk.verification import Verification
 from storage_element.disk.wal.format import SEGMENT_HEADER_BYTES
 from storage_element.disk.wal.log import Log
 from storage_element.disk.wal.reader import LogDamaged, LogReader
 from storage_element.disk.wal.segments import Segments
-from storage_element.store.changes import Change, ChangeKind, Logged
+from storage_element.store.changes import THE_ELEMENT, Change, ChangeKind, Logged
 
 STORAGE_ID = "se-1"
 REAL = RealFileSystem()
@@ -236,6 +237,50 @@ def test_record_of_a_kind_that_nobody_knows_refuses_to_start(wal: Wal) -> None:
     wal.log.append([Change(99, ONE, b"{}")])  # type: ignore[arg-type]
     with pytest.raises(LogDamaged, match="no known kind"):
         wal.read()
+
+
+NOT_UNDERSTOOD = {
+    "a later schema": Change(ChangeKind.SET, ONE, b'{"schema_version": 2}'),
+    "no record": Change(ChangeKind.PURGE, ONE, b"{"),
+    "another file's": Change(ChangeKind.SET, ONE, change(ChangeKind.SET, file_id(1)).record),
+    "a mode": Change(ChangeKind.MODE, THE_ELEMENT, b'{"mode": "later"}'),
+    "an agreement": Change(ChangeKind.STAGED, ONE, b"[]"),
+    "a name": Change(ChangeKind.PUT, ONE, put().record, staged="../etc"),
+}
+
+
+@pytest.mark.parametrize("later", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD.keys())
+def test_record_that_is_not_understood_refuses_to_start_and_nothing_is_changed(tmp_path: Path, later: Change) -> None:
+    """Written by a newer element, before this one was put back: what comes before it must not be applied either."""
+    root = Root(tmp_path / "root")
+    root.open()
+    root.append(put(file_id(2)))
+    (segment,) = root.segments()
+    offset = segment.stat().st_size
+    root.append(later)
+    root.close()
+    before = {path: path.read_bytes() for path in root.path.rglob("*") if path.is_file()}
+    with pytest.raises(LogDamaged, match="not understood") as caught:
+        root.again()
+    assert (caught.value.path, caught.value.offset) == (segment, offset)
+    assert {path: path.read_bytes() for path in root.path.rglob("*") if path.is_file()} == before
+    found = Verification(root.path, REAL, STORAGE_ID).run(lambda *_: None)
+    assert [(problem.kind, problem.path) for problem in found.problems] == [("log damaged", f"wal/{segment.name}")]
+
+
+def test_clients_hear_that_the_log_is_damaged_and_the_report_says_where(tmp_path: Path) -> None:
+    root = Root(tmp_path / "root")
+    root.open()
+    (segment,) = root.segments()
+    root.close()
+    segment.write_bytes(_flipped(segment.read_bytes(), 40) + bytes(10))
+    with pytest.raises(LogDamaged) as caught:
+        root.again()
+    assert caught.value.message == "The write-ahead log is damaged; nothing was changed. See the element's log."
+    assert segment.name in caught.value.detail
+    assert root.reports == [
+        ("the log is damaged: this is no segment of a log, or of another version", f"wal/{segment.name} at byte 0")
+    ]
 
 
 def _flipped(data: bytes, bit: int) -> bytes:

@@ -29,11 +29,21 @@ _PASSING: Final = frozenset(
 
 class IndexDoubtful(RebuildNeeded):
     """The index is missing, unreadable, of another schema version, another element's, not finished, or behind: it must
-    be made again from the attr.json files."""
+    be made again from the attr.json files.
+
+    `message` goes out to callers; `detail`, which str() gives as well, is for the log.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("The storage element's index cannot be trusted; it is made anew.")
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 @contextmanager
-def meaning(doubted: Callable[[], None]) -> Iterator[None]:
+def meaning(doubted: Callable[[IndexDoubtful], None]) -> Iterator[None]:
     """Turns SQLite's errors into StorageFull (507), StorageUnavailable (503) or IndexDoubtful; calls `doubted` before
     the last of these is raised."""
     try:
@@ -41,10 +51,10 @@ def meaning(doubted: Callable[[], None]) -> Iterator[None]:
     except sqlite3.Error as error:
         failure = failure_of(error)
         if isinstance(failure, IndexDoubtful):
-            doubted()
+            doubted(failure)
         raise failure from error
-    except IndexDoubtful:
-        doubted()
+    except IndexDoubtful as doubt:
+        doubted(doubt)
         raise
 
 

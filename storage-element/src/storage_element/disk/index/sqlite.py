@@ -19,7 +19,7 @@ from artstore_core.files import Attributes, File, FileStatus
 from storage_element.disk.failures import meaning as meaning_of_the_disk
 from storage_element.disk.index import queries, schema, writes
 from storage_element.disk.index.connections import ReaderPool, Readers, SharedConnection, transaction
-from storage_element.disk.index.errors import failure_to_open, meaning
+from storage_element.disk.index.errors import IndexDoubtful, failure_to_open, meaning
 from storage_element.disk.index.rows import STATUSES, Entry, Row, microseconds, row_of
 
 _FILL_BATCH: Final = 10_000
@@ -54,7 +54,8 @@ def _writer(path: Path | None, limits: Limits, *, new: bool = False, alone: bool
 
 class SqliteIndex:
     """Everything may raise StorageFull (507), StorageUnavailable (503), which say nothing about the index, and
-    IndexDoubtful, after which it is of no use. Its file is then removed, so that no later start trusts it.
+    IndexDoubtful, after which it is of no use. Its file is then removed, so that no later start trusts it; `doubt` says
+    why, for whoever closes it.
 
     `clock` dates the purges, for `trim`.
     """
@@ -67,6 +68,7 @@ class SqliteIndex:
         self._next_checkpoint = limits.max_wal_bytes
         self._writing = threading.Lock()
         self._closed = False
+        self.doubt: IndexDoubtful | None = None
         self._state = schema.load_state(writer)
         self._readers: Readers = SharedConnection(writer, self._writing)
 
@@ -111,7 +113,7 @@ class SqliteIndex:
     ) -> SqliteIndex:
         """Replaces what is there, which nobody may have open; in memory where `path` is None. Until `fill` has ended,
         which a new element calls with nothing, it does not count as an index."""
-        with meaning(lambda: None):
+        with meaning(lambda _: None):
             if path is not None:
                 with meaning_of_the_disk():
                     schema.remove(path)
@@ -271,7 +273,8 @@ class SqliteIndex:
         with self._writing, meaning(self._doubted):
             yield
 
-    def _doubted(self) -> None:
+    def _doubted(self, doubt: IndexDoubtful) -> None:
+        self.doubt = self.doubt or doubt
         if self._path is not None:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)

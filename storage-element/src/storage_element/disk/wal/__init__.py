@@ -45,6 +45,9 @@ group that does not check:
     a gap between segments, a damaged header        start, changes nothing, and says which file and where: `wal dump`
                                                     shows what can be read, and restoring the segment puts it right.
 
+A record that checks, and that this version does not understand (a newer one wrote it), is refused in the same way: all are
+looked at before the first is applied.
+
 A segment that ends within its header was just being made, and nothing in it was acknowledged: a torn tail as well.
 A group that could not be written for want of room is cut off again and its number used once more; nothing in it was
 acknowledged.

@@ -120,9 +120,16 @@ def decode_payload(header: GroupHeader, payload: bytes) -> Iterator[Logged]:
             UUID(bytes=file_id),
             text,
             body=content if flags & _HAS_BODY else None,
-            staged=name.decode() if flags & _HAS_STAGED else None,
+            staged=_text(name) if flags & _HAS_STAGED else None,
         )
         yield Logged(header.first_sequence + number, change)
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise Malformed("a name is no text") from None
 
 
 def _record(change: Change) -> Iterator[bytes]:

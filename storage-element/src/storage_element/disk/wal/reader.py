@@ -26,6 +26,7 @@ from storage_element.disk.wal.format import (
     decode_payload,
     decode_segment_header,
 )
+from storage_element.disk.wal.meaning import check_meaning
 from storage_element.disk.wal.segments import Segments
 from storage_element.store.changes import Logged
 from storage_element.store.ports import NeedsOperator
@@ -34,14 +35,21 @@ _SCAN_BYTES: Final = 1024 * 1024
 
 
 class LogDamaged(NeedsOperator):
-    """Something that was acknowledged cannot be read. The element must not start; nothing was changed."""
+    """Something that was acknowledged cannot be read. The element must not start; nothing was changed.
+
+    `message` goes out to anybody who asks; `detail`, which str() gives as well, is for the log and for commands.
+    """
 
     def __init__(self, path: Path, offset: int, reason: str) -> None:
-        super().__init__(
+        super().__init__("The write-ahead log is damaged; nothing was changed. See the element's log.")
+        self.path, self.offset, self.reason = path, offset, reason
+        self.detail = (
             f"The write-ahead log is damaged: wal/{path.name}, byte {offset}: {reason}. Nothing was changed. "
             "`wal dump` shows what can be read; restore that file and start again."
         )
-        self.path, self.offset, self.reason = path, offset, reason
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,15 @@ class Group:
         """Raises Malformed."""
         return decode_payload(self.header, self.payload)
 
+    def checked(self) -> Iterator[Logged]:
+        """The same, when each can be understood to its last field. Raises LogDamaged."""
+        try:
+            for logged in self.records():
+                check_meaning(logged.change)
+                yield logged
+        except Malformed as error:  # its checksums are right: nothing tore it, a newer element wrote it
+            raise LogDamaged(self.path, self.offset, str(error)) from None
+
 
 class LogReader:
     """Reads the segments of one log. Raises OSError where they cannot be read."""
@@ -89,14 +106,11 @@ class LogReader:
         self._segments, self._filesystem, self._storage_id = segments, filesystem, storage_id
 
     def check(self) -> LogEnd:
-        """Reads everything once. Raises LogDamaged."""
+        """Reads and understands everything once: who applies it later stumbles over nothing. Raises LogDamaged."""
         walk = _Walk(self._filesystem, self._segments.paths(), self._storage_id)
         for group in walk.groups():
-            try:
-                for _ in group.records():
-                    pass
-            except Malformed as error:  # its checksums are right: nothing tore it, a newer element wrote it
-                raise LogDamaged(group.path, group.offset, str(error)) from None
+            for _ in group.checked():
+                pass
         if walk.header is None:
             return LogEnd(None, None, walk.torn)
         return LogEnd(walk.first_sequence, walk.next_sequence, walk.torn)
