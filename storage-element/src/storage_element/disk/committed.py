@@ -18,6 +18,8 @@ from storage_element.disk.small_files import read_small
 class Reader:
     """The bytes of one file, open: it can be read to its end whatever happens to its name."""
 
+    at_hand = False
+
     def __init__(self, filesystem: FileSystem, handle: int) -> None:
         self._filesystem, self._handle = filesystem, handle
 

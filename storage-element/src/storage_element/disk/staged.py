@@ -21,6 +21,8 @@ from storage_element.store.changes import Change
 class StagedReader:
     """The bytes of an upload, open, as many as there were then. More may be added meanwhile, and does not matter."""
 
+    at_hand = False
+
     def __init__(self, filesystem: FileSystem, handle: int) -> None:
         self._filesystem, self.handle = filesystem, handle
         self.size = filesystem.size(handle)

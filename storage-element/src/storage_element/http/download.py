@@ -29,9 +29,12 @@ class FileResponse(Response):
         try:
             headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self._answer.headers.items()]
             await send({"type": "http.response.start", "status": self._answer.status, "headers": headers})
-            if self._answer.body is not None and self._answer.body.length:
-                await self._send_bytes(self._answer.body, receive, send)
-            await send({"type": "http.response.body", "body": b""})
+            part, rest = self._answer.body, b""
+            if part is not None and self._reader.at_hand:
+                rest = self._reader.read(part.start, part.length)
+            elif part is not None and part.length:
+                await self._send_bytes(part, receive, send)
+            await send({"type": "http.response.body", "body": rest})
         finally:
             await self._held.aclose()
 

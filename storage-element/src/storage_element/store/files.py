@@ -99,7 +99,17 @@ class Keeper:
             if promised.change.staged is not None:
                 with suppress(FileDamaged):  # put into its place, and its name in staging gone, since we looked
                     return await self._workers.run(self._disk.open_staged, promised.change.staged, record)
-        return await self._workers.run(self._disk.open, record)
+        return await self._workers.run(self._open_at_rest, record)
+
+    def _open_at_rest(self, record: Attributes) -> Reader:
+        """In a worker thread; of a small file all is read while we are there, so that nobody need come back for it."""
+        reader = self._disk.open(record)
+        if record.size > INLINE_BYTES:
+            return reader
+        try:
+            return BytesReader(reader.read(0, record.size))
+        finally:
+            reader.close()
 
     async def _submit(self, change: Change) -> Outcome:
         def decide(there: Attributes | None) -> Change | Settled:
@@ -111,6 +121,8 @@ class Keeper:
 
 class BytesReader:
     """A small file whose bytes are in memory."""
+
+    at_hand = True
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -126,7 +138,7 @@ class WatchedReader:
     """Tells when the bytes end too early."""
 
     def __init__(self, reader: Reader, on_damage: Callable[[], None]) -> None:
-        self._reader, self._on_damage = reader, on_damage
+        self._reader, self._on_damage, self.at_hand = reader, on_damage, reader.at_hand
 
     def read(self, offset: int, length: int) -> bytes:
         try:
@@ -211,7 +223,8 @@ class Files:
         try:
             yield record.public(), reader
         finally:
-            await self._workers.run(reader.close)
+            if not reader.at_hand:
+                await self._workers.run(reader.close)
 
     async def page(self, *, limit: int, offset: int, after: UUID | None, status: FileStatus | None) -> Page[File]:
         """Files by id. With `after`, those behind it: a walk by key misses nothing, whatever is added meanwhile."""

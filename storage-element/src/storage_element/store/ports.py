@@ -49,6 +49,11 @@ class Found(Protocol):
 
 
 class Reader(Protocol):
+    @property
+    def at_hand(self) -> bool:
+        """All of it is in memory: reading and closing wait for nothing."""
+        ...
+
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes. Raises FileDamaged, StorageUnavailable."""
         ...
