@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from admin_service.audit.log import AuditRows
 from admin_service.identity.accounts import AccountRows
 from admin_service.identity.keys import KeyRows
 from admin_service.identity.users import UserRows
@@ -17,6 +18,8 @@ class Rows(Protocol):
 
     @property
     def accounts(self) -> AccountRows: ...
+    @property
+    def audit(self) -> AuditRows: ...
     @property
     def elements(self) -> ElementRows: ...
     @property

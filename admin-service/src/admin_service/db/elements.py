@@ -17,7 +17,7 @@ from admin_service.registry.elements import StorageElement
 
 _SEEN = (
     "status", "mode", "version", "capacity_bytes", "used_bytes", "available_bytes", "last_error", "last_seen_at",
-    "checked_at",
+    "checked_at", "epoch", "sequence",
 )  # fmt: skip
 
 

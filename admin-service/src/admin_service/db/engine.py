@@ -10,6 +10,7 @@ from artstore_postgres.engine import Postgres
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from admin_service.db.accounts import AccountTable
+from admin_service.db.audit import AuditTable
 from admin_service.db.elements import ElementTable
 from admin_service.db.files import FileTable
 from admin_service.db.keys import KeyTable
@@ -23,6 +24,7 @@ class Transaction:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.accounts = AccountTable(connection)
+        self.audit = AuditTable(connection)
         self.elements = ElementTable(connection)
         self.files = FileTable(connection)
         self.keys = KeyTable(connection)

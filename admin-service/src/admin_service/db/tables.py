@@ -5,10 +5,12 @@ from __future__ import annotations
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -16,6 +18,8 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -31,6 +35,15 @@ metadata = MetaData(
 )
 Moment = DateTime(timezone=True)
 
+
+def _quota() -> list[Column[int]]:
+    """None: no bound."""
+    return [
+        Column("quota_bytes", BigInteger, CheckConstraint("quota_bytes >= 0", "quota_bytes")),
+        Column("quota_files", BigInteger, CheckConstraint("quota_files >= 0", "quota_files")),
+    ]
+
+
 service_accounts = Table(
     "service_accounts",
     metadata,
@@ -44,6 +57,8 @@ service_accounts = Table(
     Column("secret_expires_at", Moment),
     Column("previous_secret_hash", Text),
     Column("previous_secret_expires_at", Moment),
+    Column("tokens_not_before", Moment),
+    *_quota(),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
 )
@@ -55,8 +70,55 @@ admin_users = Table(
     Column("username", Text, nullable=False, unique=True),
     Column("role", Text, CheckConstraint("role IN ('admin', 'readonly')", "role"), nullable=False),
     Column("password_hash", Text, nullable=False),
+    Column(
+        "status",
+        Text,
+        CheckConstraint("status IN ('active', 'suspended')", "status"),
+        nullable=False,
+        server_default="active",
+    ),
+    Column("must_change_password", Boolean, nullable=False, server_default=false()),
+    Column("tokens_not_before", Moment),
+    Column("last_login_at", Moment),
+    *_quota(),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("admin_users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("revoked_at", Moment),
+    Column("revoked_because", Text),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("issued_at", Moment, nullable=False),
+    Column("used_at", Moment),
+)
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("jti", Text, primary_key=True),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+
+sign_in_failures = Table(
+    "sign_in_failures",
+    metadata,
+    Column("name_hash", LargeBinary, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("last_attempt_at", Moment, nullable=False, index=True),
+    Column("locked_until", Moment),
 )
 
 jwt_keys = Table(
@@ -67,6 +129,7 @@ jwt_keys = Table(
     Column("private_encrypted", LargeBinary, nullable=False),
     Column("active_from", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("withdrawn_at", Moment),
 )
 
 storage_elements = Table(
@@ -83,6 +146,12 @@ storage_elements = Table(
     Column("last_error", Text),
     Column("last_seen_at", Moment),
     Column("checked_at", Moment),
+    Column("description", Text),
+    Column("epoch", Uuid),
+    Column("sequence", BigInteger),
+    Column("synced_epoch", Uuid),
+    Column("synced_sequence", BigInteger),
+    Column("synced_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
 )
@@ -120,4 +189,100 @@ files = Table(
     Column("updated_at", Moment, nullable=False, server_default=text("now()")),
     Index("files_storage_element_id_idx", "storage_element_id", "file_id"),
     Index("files_uploaded_at_idx", "uploaded_at", "file_id"),
+)
+
+syncs = Table(
+    "syncs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("storage_id", Text, ForeignKey("storage_elements.storage_id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, CheckConstraint("kind IN ('full', 'changes')", "kind"), nullable=False),
+    Column(
+        "reason",
+        Text,
+        CheckConstraint("reason IN ('schedule', 'manual', 'registered', 'restored', 'rebuild')", "reason"),
+        nullable=False,
+    ),
+    Column(
+        "status",
+        Text,
+        CheckConstraint("status IN ('running', 'succeeded', 'failed', 'interrupted')", "status"),
+        nullable=False,
+    ),
+    Column("requested_by", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    *(
+        Column(name, BigInteger, nullable=False, server_default="0")
+        for name in ("files_read", "files_added", "files_updated", "files_deleted", "conflicts")
+    ),
+    Column("conflict_examples", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    Column("requests", BigInteger, nullable=False, server_default="0"),
+    Column("error", Text),
+    Index("syncs_storage_id_idx", "storage_id", "started_at"),
+)
+
+# What a walk did not meet, by sync; only a walk that was read to the end makes deletions of them.
+sync_absent = Table(
+    "sync_absent",
+    metadata,
+    Column("sync_id", Uuid, ForeignKey("syncs.id", ondelete="CASCADE"), primary_key=True),
+    Column("file_id", Uuid, primary_key=True),
+)
+
+# Append-only for the application's own role (requirement I10).
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("happened_at", Moment, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, CheckConstraint("outcome IN ('done', 'denied')", "outcome"), nullable=False),
+    Column("target", Text),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Index("audit_log_happened_at_idx", "happened_at", "id"),
+    Index("audit_log_actor_idx", "actor", "id"),
+    Index("audit_log_action_idx", "action", "id"),
+    Index("audit_log_target_idx", "target", "id"),
+)
+
+# Written by triggers on `files` alone.
+account_usage = Table(
+    "account_usage",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+quota_reservations = Table(
+    "quota_reservations",
+    metadata,
+    Column("file_id", Uuid, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("bytes", BigInteger, CheckConstraint("bytes >= 0", "bytes"), nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Index("quota_reservations_principal_idx", "principal", "expires_at"),
+)
+
+# Written by triggers on `files` and `storage_elements` alone; read in the order (transaction_id, id).
+outbox = Table(
+    "outbox",
+    metadata,
+    Column(
+        "transaction_id",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        server_default=text("((pg_current_xact_id())::text)::bigint"),
+    ),
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("happened_at", Moment, nullable=False, server_default=func.now(), index=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
 )

@@ -28,7 +28,10 @@ class AccountStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """`previous_secret_*` is the one before the last rotation, while its overlap lasts."""
+    """`previous_secret_*` is the one before the last rotation, while its overlap lasts.
+
+    Tokens issued before `tokens_not_before` count no more. A quota of None is no bound.
+    """
 
     id: UUID
     client_id: str
@@ -42,6 +45,9 @@ class ServiceAccount:
     previous_secret_expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    tokens_not_before: datetime | None = None
+    quota_bytes: int | None = None
+    quota_files: int | None = None
 
     def usable_hashes(self, now: datetime) -> list[str]:
         """Hashes of the secrets that would be accepted now; none for a suspended account."""

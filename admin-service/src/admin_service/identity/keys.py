@@ -32,6 +32,7 @@ class SigningKey:
     private_encrypted: bytes
     active_from: datetime
     created_at: datetime
+    withdrawn_at: datetime | None = None
 
 
 class KeyRows(Protocol):

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from artstore_core.elements import ElementInfo, ElementStatus
 from artstore_core.errors import ArtStoreError, NotFound
@@ -21,7 +22,10 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StorageElement:
-    """`mode` and the byte counts are what the element said last; None before it was ever reached."""
+    """`mode`, the byte counts, `epoch` and `sequence` are what the element said last; None before it was ever reached.
+
+    `synced_*`: up to which change of its feed the registry has followed it, and when that was.
+    """
 
     storage_id: str
     url: str
@@ -36,6 +40,12 @@ class StorageElement:
     checked_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    description: str | None = None
+    epoch: UUID | None = None
+    sequence: int | None = None
+    synced_epoch: UUID | None = None
+    synced_sequence: int | None = None
+    synced_at: datetime | None = None
 
 
 def new_element(storage_id: str, url: str, now: datetime) -> StorageElement:
@@ -141,6 +151,8 @@ class HealthPoller:
             capacity_bytes=info.capacity_bytes,
             used_bytes=info.used_bytes,
             available_bytes=info.available_bytes,
+            epoch=info.epoch,
+            sequence=info.sequence,
             last_error=None,
             last_seen_at=now,
             checked_at=now,

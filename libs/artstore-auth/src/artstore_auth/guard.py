@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from artstore_core.scopes import Principal, Scope
 from fastapi import Depends
@@ -17,11 +17,22 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 RequirePrincipal = Callable[..., Awaitable[Principal]]
 
 
-class Guard:
-    """Makes dependencies that let a token of the right scope, and on wish of certain audiences only, through."""
+class Standing(Protocol):
+    """What is known of a principal beyond its token: whether it was suspended or the token revoked since."""
 
-    def __init__(self, verifier: TokenVerifier) -> None:
-        self._verifier = verifier
+    async def check(self, principal: Principal) -> None:
+        """Raises Unauthorized when this token counts no more."""
+        ...
+
+
+class Guard:
+    """Makes dependencies that let a token of the right scope, and on wish of certain audiences only, through.
+
+    `standing` is admin's own: no other service knows more than the token says.
+    """
+
+    def __init__(self, verifier: TokenVerifier, standing: Standing | None = None) -> None:
+        self._verifier, self._standing = verifier, standing
 
     def require(self, scope: Scope, *, audiences: Collection[str] | None = None) -> RequirePrincipal:
         """`audiences` narrows what the verifier accepts; None accepts all of those."""
@@ -36,7 +47,10 @@ class Guard:
     async def authenticate(self, credentials: HTTPAuthorizationCredentials | None) -> Principal:
         if credentials is None:
             raise missing_token()
-        return await self._verifier.verify(credentials.credentials)
+        principal = await self._verifier.verify(credentials.credentials)
+        if self._standing is not None:
+            await self._standing.check(principal)
+        return principal
 
     def check(self, principal: Principal, scope: Scope, audiences: Collection[str] | None = None) -> None:
         if audiences is not None and principal.audience not in audiences:

@@ -114,6 +114,8 @@ class TokenVerifier:
             scopes=frozenset(scope.split()),
             audience=audience,
             role=claims.get("role"),
+            token_id=claims.get("jti"),
+            issued_at=claims.get("iat"),
         )
 
     def _accepted_audience(self, audience: object) -> str:

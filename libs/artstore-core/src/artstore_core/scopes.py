@@ -39,10 +39,15 @@ def element_of(audience: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a verified token speaks for. `subject` is `sa:<client_id>` or `user:<username>`."""
+    """Whom a verified token speaks for. `subject` is `sa:<client_id>` or `user:<username>`.
+
+    `token_id` and `issued_at` (`jti`, `iat` in seconds since 1970) name the token itself, for who can revoke one.
+    """
 
     subject: str
     client_id: str | None
     scopes: frozenset[str]
     audience: str
     role: str | None = None
+    token_id: str | None = None
+    issued_at: float | None = None
