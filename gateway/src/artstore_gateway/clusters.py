@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 from pydantic import HttpUrl
@@ -14,6 +15,22 @@ OTLP_CLUSTER = "otlp"
 BUFFER_BYTES = 1 << 20
 """How much Envoy holds per connection and direction before it stops reading."""
 
+# A replica to which no connection comes about is left out for seconds, never all of them; what a service answers,
+# a 503 of its own included, says nothing against it: it may be the database that is away.
+_WITHOUT_THE_DEAD: Config = {
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 1,
+    "enforcing_consecutive_local_origin_failure": 100,
+    "enforcing_local_origin_success_rate": 0,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_consecutive_gateway_failure": 0,
+    "enforcing_success_rate": 0,
+    "interval": seconds(1),
+    "base_ejection_time": seconds(1),
+    "max_ejection_time": seconds(5),
+    "max_ejection_percent": 50,
+}
+
 _SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -25,9 +42,9 @@ def clusters(settings: GatewaySettings) -> list[Config]:
         Service.QUERY: settings.query_url,
         Service.RENDER: settings.render_url,
     }
-    found = [_cluster(service.value, url) for service, url in services.items()]
+    found = [_cluster(service.value, urls) for service, urls in services.items()]
     if settings.otlp_endpoint is not None:
-        found.append(_cluster(OTLP_CLUSTER, settings.otlp_endpoint))
+        found.append(_cluster(OTLP_CLUSTER, (settings.otlp_endpoint,)))
     return found
 
 
@@ -36,11 +53,12 @@ def otlp_traces_url(endpoint: HttpUrl) -> str:
     return f"{str(endpoint).rstrip('/')}/v1/traces"
 
 
-def _cluster(name: str, url: HttpUrl) -> Config:
-    host = (url.host or "").strip("[]")
+def _cluster(name: str, replicas: Sequence[HttpUrl]) -> Config:
+    addresses = [((url.host or "").strip("[]"), url.port or 80) for url in replicas]
+    host = addresses[0][0]
     cluster: Config = {
         "name": name,
-        "type": "STATIC" if _is_address(host) else "STRICT_DNS",
+        "type": "STATIC" if all(_is_address(host) for host, _ in addresses) else "STRICT_DNS",
         "connect_timeout": seconds(2),
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "circuit_breakers": {
@@ -48,7 +66,7 @@ def _cluster(name: str, url: HttpUrl) -> Config:
         },
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _socket(host, url.port or 80)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _socket(*address)}} for address in addresses]}],
         },
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
@@ -59,7 +77,9 @@ def _cluster(name: str, url: HttpUrl) -> Config:
             )
         },
     }
-    if url.scheme == "https":
+    if len(replicas) > 1:
+        cluster["outlier_detection"] = _WITHOUT_THE_DEAD
+    if replicas[0].scheme == "https":
         cluster["transport_socket"] = _trusting_the_system(host)
     return cluster
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, field_validator
 
 PREFIX = "GW_"
 OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+def _listed(given: Any) -> Any:
+    if isinstance(given, str):
+        return tuple(one.strip() for one in given.split(",") if one.strip())
+    return given
+
+
+Replicas = Annotated[tuple[HttpUrl, ...], Field(min_length=1), BeforeValidator(_listed)]
+"""The addresses of one service's replicas, comma-separated; of one scheme, and one name where it is https."""
 
 
 class GatewaySettings(BaseModel):
@@ -25,10 +35,10 @@ class GatewaySettings(BaseModel):
     control_host: str = Field("127.0.0.1", description="address of Envoy's own admin interface")
     control_port: int = Field(8091, description="port of Envoy's own admin interface (loopback only)")
 
-    admin_url: HttpUrl = Field(HttpUrl("http://127.0.0.1:8000"), description="admin service")
-    ingester_url: HttpUrl = Field(HttpUrl("http://127.0.0.1:8020"), description="ingester service")
-    query_url: HttpUrl = Field(HttpUrl("http://127.0.0.1:8030"), description="query service")
-    render_url: HttpUrl = Field(HttpUrl("http://127.0.0.1:8040"), description="render service")
+    admin_url: Replicas = Field((HttpUrl("http://127.0.0.1:8000"),), description="admin service")
+    ingester_url: Replicas = Field((HttpUrl("http://127.0.0.1:8020"),), description="ingester service")
+    query_url: Replicas = Field((HttpUrl("http://127.0.0.1:8030"),), description="query service")
+    render_url: Replicas = Field((HttpUrl("http://127.0.0.1:8040"),), description="render service")
 
     issuer: str = Field("https://127.0.0.1:8081", description="`iss` that a token must carry")
     audience: str = Field("artstore", description="`aud` that a token must carry")
@@ -63,6 +73,4 @@ class GatewaySettings(BaseModel):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        return _listed(value)

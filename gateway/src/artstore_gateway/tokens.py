@@ -44,7 +44,7 @@ def _provider(settings: GatewaySettings) -> Config:
         "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
         "remote_jwks": {
             "http_uri": {
-                "uri": f"{str(settings.admin_url).rstrip('/')}/.well-known/jwks.json",
+                "uri": f"{str(settings.admin_url[0]).rstrip('/')}/.well-known/jwks.json",
                 "cluster": Service.ADMIN.value,
                 "timeout": seconds(2),
             },

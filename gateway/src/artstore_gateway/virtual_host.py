@@ -7,11 +7,12 @@ import re
 from artstore_gateway.routes import ROUTES, Resource, Route, Service
 from artstore_gateway.settings import GatewaySettings
 from artstore_gateway.tokens import access_rule
-from artstore_gateway.typed import Config, seconds, typed
+from artstore_gateway.typed import Config, extension, seconds, typed
 
 BUFFER = "envoy.filters.http.buffer"
 CORS = "envoy.filters.http.cors"
 
+_READING = frozenset({"GET", "HEAD"})
 _NO_BODY_LIMIT = {BUFFER: typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)}
 
 _CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
@@ -83,8 +84,23 @@ def _times(route: Route, settings: GatewaySettings) -> Config:
         return {"timeout": "0s", "idle_timeout": seconds(settings.bytes_idle_seconds)}
     return {
         "timeout": seconds(settings.request_timeout_seconds),
-        # Only while the service has seen nothing of the request, so it is safe for every method.
-        "retry_policy": {"retry_on": "connect-failure", "num_retries": 2},
+        "retry_policy": _retries(route),
+    }
+
+
+def _retries(route: Route) -> Config:
+    """On another replica, where there is one. A request that the service may have seen is sent again only when it reads."""
+    unseen = "connect-failure,refused-stream,reset-before-request"
+    return {
+        "retry_on": f"{unseen},reset" if set(route.methods) <= _READING else unseen,
+        "num_retries": 2,
+        "retry_host_predicate": [
+            extension(
+                "envoy.retry_host_predicates.previous_hosts",
+                "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            )
+        ],
+        "host_selection_retry_max_attempts": 3,
     }
 
 
