@@ -165,6 +165,7 @@ class Maker:
             "issuer": self.issuer.issuer,
             "jwks_url": "https://unused.test/jwks.json",
             "marker_check_seconds": 0.02,
+            "ballast_bytes": 0,
         }
         return Settings(**(given | changes))
 
@@ -291,6 +292,7 @@ class Process:
             "SE_ISSUER": issuer.issuer,
             "SE_JWKS_URL": jwks_url,
             "SE_SHUTDOWN_GRACE_SECONDS": "5",
+            "SE_BALLAST_BYTES": "0",
         }
         self.url = f"https://127.0.0.1:{self.port}"
         self.metadata = metadata_header()

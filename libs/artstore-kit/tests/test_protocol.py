@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 from collections.abc import Iterator
+from hashlib import sha256
 
 import pytest
 from artstore_kit import protocol
 from artstore_kit.app import ServiceInfo, create_app
 from artstore_testing.servers import running_app
+from fastapi import APIRouter, Request, Response
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    app = create_app(ServiceInfo("kit-service", "1", "Kit"), routers=[])
+    router = APIRouter()
+
+    @router.put("/digest")
+    async def digest(request: Request) -> Response:
+        found = sha256()
+        async for chunk in request.stream():
+            found.update(chunk)
+        return Response(found.hexdigest())
+
+    app = create_app(ServiceInfo("kit-service", "1", "Kit"), routers=[router], is_byte_route=lambda _: True)
     with running_app(app, protocol=protocol.BoundedHttpProtocol) as url:
         yield int(url.rpartition(":")[2])
 
@@ -46,3 +58,18 @@ def test_large_head_within_the_bound_is_served(port: int) -> None:
         for _ in range(3):
             client.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-a: " + long + b"\r\n\r\n")
             assert client.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("most", [10, 3000, 300_000])
+def test_body_is_what_was_sent_however_it_comes(port: int, most: int) -> None:
+    draw = random.Random(most)
+    body = draw.randbytes(most * 40)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"PUT /digest HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body))
+        at = 0
+        while at < len(body):
+            size = draw.randint(1, most)
+            client.sendall(body[at : at + size])
+            at += size
+        answer = client.recv(65536)
+    assert answer.endswith(sha256(body).hexdigest().encode())

@@ -11,20 +11,24 @@ from artstore_tickets import parse_key
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from storage_element.disk.ballast import BALLAST_BYTES
+
 MIB = 1024**2
 GIB = 1024**3
 DAY = 24 * 3600
 
+BallastBytes = Annotated[int, Field(ge=0, le=GIB)]
 StorageId = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
 
 class DataRootSettings(BaseSettings):
-    """All that `init` needs to know."""
+    """All that `init` and the other commands need to know."""
 
     model_config = SettingsConfigDict(env_prefix="SE_", extra="ignore", frozen=True)
 
     storage_id: StorageId
     data_dir: Path
+    ballast_bytes: BallastBytes = BALLAST_BYTES
 
 
 class Settings(VerifyingSettings):
@@ -39,6 +43,9 @@ class Settings(VerifyingSettings):
     tls_key_file: Path = Field(description="Its private key, PEM")
     ticket_key: SecretStr = Field(description="This element's ticket key: 32 bytes in base64")
     capacity_bytes: int | None = Field(default=None, ge=0, description="The most to fill; all of the disk when absent")
+    ballast_bytes: BallastBytes = Field(
+        default=BALLAST_BYTES, description="Kept free for a start on a full disk; 0 for none"
+    )
     max_upload_bytes: int = Field(default=GIB, ge=1, description="The most that one request may bring")
     max_file_bytes: int = Field(default=1024 * GIB, ge=1, description="The most that a file may grow to in staging")
     idle_seconds: float = Field(default=60, gt=0, description="How long a body that is being sent may pause")

@@ -26,7 +26,9 @@ from artstore_tickets import Clock, Tickets, parse_key, utc_now
 from fastapi import FastAPI
 
 from storage_element.config import Settings
+from storage_element.disk.ballast import Ballast
 from storage_element.disk.filesystem import FileSystem, RealFileSystem
+from storage_element.disk.layout import Layout
 from storage_element.disk.root import DataRoot
 from storage_element.http.access import Access
 from storage_element.http.changes import changes_router
@@ -36,17 +38,20 @@ from storage_element.http.maintenance import maintenance_router
 from storage_element.http.operations import operations_router
 from storage_element.http.plain import direct_routes
 from storage_element.http.uploads import uploads_router
+from storage_element.store.ballast import KeepingBallast
 from storage_element.store.capacity import Capacity
 from storage_element.store.clock import ClockGuard, Monotonic
 from storage_element.store.element import Element
 from storage_element.store.examiner import Examiner
-from storage_element.store.files import Files, Keeper
+from storage_element.store.files import Files
 from storage_element.store.findings import Finding
 from storage_element.store.gauges import Counters, ElementGauges
 from storage_element.store.gc import GarbageCollection
 from storage_element.store.jobs import Job
+from storage_element.store.keeper import Keeper
 from storage_element.store.operations import Operations
 from storage_element.store.pace import Pace
+from storage_element.store.read_errors import ReadErrors
 from storage_element.store.suspects import Suspects
 from storage_element.store.sweep import StagingSweep
 from storage_element.store.uploads import Uploads
@@ -90,7 +95,7 @@ class Upkeep:
 
         inspector = disk.inspector
         examiner = Examiner(inspector, element, workers, now)
-        tools = Tools(inspector, examiner, element, workers, now, monotonic)
+        tools = Tools(inspector, examiner, ReadErrors(inspector, workers), element, workers, now, monotonic)
         self.suspects = Suspects(examiner, found_by("download"))
         self.guard = ClockGuard(now, monotonic, inspector, workers, element.opened, tell, settings.gc_settle_seconds)
         self.gc = GarbageCollection(
@@ -154,6 +159,7 @@ class Store:
             settings.data_dir, filesystem, settings.storage_id, report, index_in_memory=index_in_memory, now=now
         )
         self.capacity = capacity = Capacity(settings.capacity_bytes)
+        ballast = Ballast(Layout(settings.data_dir), filesystem, settings.ballast_bytes)
         self.element = Element(
             settings.storage_id,
             SERVICE.version,
@@ -165,7 +171,9 @@ class Store:
             settings.checkpoint_seconds,
             settings.reopen_seconds,
             counters,
+            lambda: ballast.bytes,
         )
+        self.ballast = KeepingBallast(ballast, self.element, self.workers)
         self.upkeep = Upkeep(settings, self.disk, self.element, self.workers, now, monotonic, counters)
         keeper = Keeper(self.disk, self.element, self.workers, self.upkeep.suspects.note)
         self.files = Files(self.disk, self.element, capacity, keeper, self.workers, now, settings.max_upload_bytes)
@@ -184,6 +192,8 @@ class Store:
         )
         self.sweep = StagingSweep(
             self.element,
+            self.disk,
+            self.workers,
             self.uploads,
             now,
             self.upkeep.guard,
@@ -232,7 +242,7 @@ def build(
             maintenance_router(store.upkeep.reconcile, store.upkeep.scrub, access),
             bytes_routes,
             files_router(store.files, access),
-            uploads_router(store.uploads, access, store.workers, settings.idle_seconds),
+            uploads_router(store.uploads, access, store.workers, settings.idle_seconds, settings.staging_seconds),
         ],
         checks=checks,
         lifespan=lambda: _life(store, client, settings.marker_check_seconds),
@@ -242,6 +252,7 @@ def build(
         direct=direct_routes(bytes_routes),
     )
     app.state.element, app.state.sweep, app.state.upkeep = store.element, store.sweep, store.upkeep
+    app.state.ballast = store.ballast
     return app
 
 
@@ -250,6 +261,7 @@ async def _life(store: Store, client: httpx.AsyncClient, check_seconds: float) -
     beside = [
         asyncio.create_task(store.element.watch(check_seconds), name="watch"),
         asyncio.create_task(store.sweep.run(), name="sweep"),
+        asyncio.create_task(store.ballast.run(), name="ballast"),
         *store.upkeep.tasks(),
     ]
     for task in beside:

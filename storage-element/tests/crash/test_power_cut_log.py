@@ -24,8 +24,8 @@ from artstore_core.files import Attributes, FileStatus
 from artstore_core.modes import Mode
 from artstore_core.retention import RetentionPolicy
 from element_counts import tell
-from element_disks import Cut, SimulatedDisk, fates
-from element_fate import Fate
+from element_disks import Cut, SimulatedDisk
+from element_fate import Fate, fates
 from element_histories import Acknowledged, Attempted, Histories
 from element_names import content_of, id_of
 from element_volume import Model

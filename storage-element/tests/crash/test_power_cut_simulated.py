@@ -21,7 +21,8 @@ from artstore_core.files import FileStatus
 from artstore_core.modes import Mode
 from artstore_testing.tokens import TokenIssuer
 from element_counts import tell
-from element_disks import Cut, SimulatedDisk, fates
+from element_disks import Cut, SimulatedDisk
+from element_fate import fates
 from element_histories import Acknowledged, Attempted, Histories
 from element_session import MODE, STORAGE_ID, DidNotOpen, Session, Step, View, initialise, subject_of
 from element_volume import Model

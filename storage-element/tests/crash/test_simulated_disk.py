@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from element_disks import SimulatedDisk, extremes, fates
-from element_fate import Fate
+from element_disks import SimulatedDisk
+from element_fate import Fate, extremes, fates
 from element_volume import Model
 from storage_element.disk.filesystem import APPEND, CREATE, READ
 

@@ -13,7 +13,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from artstore_core.errors import NotFound
-from element_disks import SimulatedDisk, fates
+from element_disks import SimulatedDisk
+from element_fate import fates
 from storage_element.disk.durable import Durable
 from storage_element.disk.filesystem import FileSystem, Usage
 from storage_element.disk.layout import Layout

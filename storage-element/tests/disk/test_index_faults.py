@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from artstore_core.errors import StorageFull
 from artstore_core.files import FileStatus
 from element_index import STORAGE_ID, feed, fill, leaf_through, place, record
 from storage_element.disk.index import Entry, IndexDoubtful, SqliteIndex
+from storage_element.disk.index.errors import failure_of
 
 
 @pytest.fixture
@@ -80,6 +82,66 @@ def test_making_an_index_on_a_full_disk_says_so(small_disk: Path) -> None:
     fill_up(small_disk / "fill")
     with pytest.raises(StorageFull):
         fill(small_disk / "index.sqlite", 2000)
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from artstore_core.errors import StorageFull
+from element_index import leaf_through, place, record
+from storage_element.disk.index import Entry
+
+with place(Path(sys.argv[1])) as at:
+    at.index.apply([Entry(number, record(number)) for number in range(1, 500)])
+    longest = max(path.stat().st_size for path in Path(sys.argv[1]).parent.iterdir())
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (longest, most))
+    number = 500
+    try:
+        while True:
+            at.index.apply([Entry(number, record(number))])
+            number += 1
+    except StorageFull as error:
+        print(error.__cause__.sqlite_errorname)
+    try:
+        at.index.flush()
+    except StorageFull:
+        pass
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    at.index.apply([Entry(number, record(number))])
+    assert at.index.doubt is None
+    assert len(leaf_through(at.reopen(), 500)) == number
+print(sorted(path.name for path in Path(sys.argv[1]).parent.iterdir()))
+"""
+
+
+def test_a_disk_that_takes_no_more_is_full_whatever_sqlite_calls_it(path: Path) -> None:
+    """It calls a quota that is used up, and a file that may not grow, an I/O error, as it does a broken disk."""
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.stderr, ended.stdout) == ("", f"SQLITE_IOERR_WRITE\n['{path.name}']\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "full", "means"),
+    [
+        (sqlite3.SQLITE_IOERR_WRITE, True, StorageFull),
+        (sqlite3.SQLITE_IOERR_WRITE, False, IndexDoubtful),
+        (sqlite3.SQLITE_IOERR_READ, True, IndexDoubtful),
+        (sqlite3.SQLITE_IOERR_FSYNC, True, IndexDoubtful),
+        (sqlite3.SQLITE_FULL, False, StorageFull),
+    ],
+)
+def test_what_an_error_means(code: int, full: bool, means: type[Exception]) -> None:
+    """A flush that failed is never taken for anything else (requirement S4)."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    assert type(failure_of(error, lambda: full)) is means
 
 
 IMPORTS = """

@@ -13,7 +13,7 @@ from artstore_core.errors import StorageUnavailable
 from artstore_core.files import FileStatus
 from element_faults import Interposed
 from element_roots import DATA, NOW, ONE, STORAGE_ID, Root, file_id, put
-from storage_element.disk.records import unreadable
+from storage_element.disk.every_record import unreadable
 from storage_element.disk.verification import Verification
 
 T = TypeVar("T")

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from artstore_core.scopes import Scope, element_audience
 from element_upkeep import (
     FAST,
-    Failing,
     Gate,
     content,
     data_of,
+    ended,
     flip,
     listed_as_damaged,
     metrics,
     quarantined,
     record_of,
-    refused,
     run,
     state,
     stored,
@@ -45,57 +43,6 @@ async def test_healthy_element_has_nothing_to_find(make: Any) -> None:
         assert found["bytes"] == (0 if body else 20_000)
     assert tree(api.root) == before
     assert quarantined(api) == []
-
-
-async def test_file_that_cannot_be_read_is_told_of_and_stays_as_it_is(make: Any) -> None:
-    disk = Failing()
-    api = await make.start(filesystem=disk, scrub_bytes_per_second=FAST)
-    bad, good = await stored(api, 2)
-    disk.bad = data_of(api, bad)
-    for job in ("reconcile", "scrub"):
-        found = await run(api, job)
-        assert (found["counts"], found["findings"][0]["file_id"]) == ({"read_error": 1}, str(bad))
-    disk.bad = None
-    assert (await api.download(bad)).content == content(0)
-    assert (await api.download(good)).content == content(1)
-
-
-@pytest.mark.parametrize("what", [record_of, data_of])
-async def test_rot_is_found_wherever_it_is_and_nothing_else_is_touched(
-    make: Any, what: Callable[[Any, UUID], Path]
-) -> None:
-    """One random bit of each of 100 files."""
-    api = await make.start(scrub_bytes_per_second=FAST)
-    ids = await stored(api, 150)
-    rotten, healthy = ids[:100], ids[100:]
-    before = tree(api.root)
-    for file_id in rotten:
-        path = what(api, file_id)
-        text = bytearray(path.read_bytes())
-        text[file_id.int // 8 % len(text)] ^= 1 << file_id.int % 8
-        path.write_bytes(text)
-    found = await run(api, "scrub")
-    assert sum(found["counts"].values()) == 100
-    assert {finding["file_id"] for finding in found["findings"]} == {str(file_id) for file_id in rotten}
-    await api.checkpoint()
-    assert len(quarantined(api)) == 100
-    assert await listed_as_damaged(api) == {str(file_id) for file_id in rotten}
-    for file_id in rotten:
-        await refused(api, file_id)
-    after = tree(api.root)
-    for file_id in healthy:
-        for path in (data_of(api, file_id), record_of(api, file_id)):
-            name = str(path.relative_to(api.root))
-            assert after[name] == before[name]
-        assert (await api.download(file_id)).content == content(ids.index(file_id))
-    figures = await metrics(api)
-    kind = next(iter(found["counts"]))
-    assert figures[f'artstore_element_findings_total{{found_by="scrub",kind="{kind}"}}'] == 100
-    assert figures["artstore_element_quarantine_bytes"] == sum(len(path.read_bytes()) for path in quarantined(api))
-    assert (await run(api, "scrub"))["counts"] == {}
-    for number, file_id in enumerate(rotten):
-        assert (await api.put(file_id, content(number))).status_code == 201
-        assert (await api.download(file_id)).content == content(number)
 
 
 @pytest.mark.parametrize("job", ["reconcile", "scrub"])
@@ -171,7 +118,7 @@ async def test_file_that_changes_while_it_is_read_is_no_damage(make: Any) -> Non
     assert (await api.put(file_id, b"other")).status_code == 201
     await api.checkpoint()
     gate.go_on.set()
-    found = await api.app.state.upkeep.scrub.ended()
+    found = await ended(api.app.state.upkeep.scrub)
     assert found.counts == {}
     assert (await api.download(file_id)).content == b"other"
 
@@ -193,7 +140,7 @@ async def test_rotten_file_that_was_replaced_while_it_was_judged_is_no_damage(ma
     await api.checkpoint()
     assert record_of(api, file_id).read_bytes() == record
     gate.go_on.set()
-    found = await getattr(api.app.state.upkeep, job).ended()
+    found = await ended(getattr(api.app.state.upkeep, job))
     assert found.counts == {}
     assert (await api.download(file_id)).content == content(0)
     assert quarantined(api) == []

@@ -24,6 +24,7 @@ from element_upkeep import (
     run,
     status,
     stored,
+    suspects_judged,
     told_as,
 )
 
@@ -232,7 +233,7 @@ async def test_download_that_finds_damage_tells_listings_and_feed(api: Any, harm
     harm(data_of(api, broken))
     assert await told_as(api, broken) == "active"
     await refused(api, broken)
-    await api.app.state.upkeep.suspects.looked_at()
+    await suspects_judged(api)
     assert await told_as(api, broken) == "damaged"
     assert await listed_as_damaged(api) == {str(broken)}
     assert (await api.download(healthy)).status_code == 200

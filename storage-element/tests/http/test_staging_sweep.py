@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from element_slow_body import SlowBody
 from storage_element.disk.filesystem import RealFileSystem
 
 MIB = 1024 * 1024
@@ -46,6 +47,50 @@ async def test_abandoned_upload_is_removed_and_its_room_released(
     assert str(upload_id) in said
     assert "bytes=5" in said
     assert (await api.begin(upload_id, 10)).status_code == 201
+
+
+async def test_parts_of_one_upload_last_as_long_as_each_other(make: Any) -> None:
+    api = await make.start(staging_seconds=LIMIT)
+    whole, first, last, other = (uuid4() for _ in range(4))
+    for upload_id, part_of in ((first, whole), (last, whole), (other, None)):
+        body = {"size": 5, "part_of": None if part_of is None else str(part_of)}
+        answer = await api.client.post(f"/api/v1/uploads/{upload_id}", json=body)
+        assert answer.status_code == 201, answer.text
+        assert (await api.client.post(f"/api/v1/uploads/{upload_id}", json=body)).status_code == 200
+        assert (await api.begin(upload_id, 5)).status_code == (200 if part_of is None else 409)
+    for upload_id in (first, other):
+        assert (await api.append(upload_id, 0, b"hello")).status_code == 204
+    api.clock.advance(LATER)
+    # The last part comes slowly: by its file's time, which the disk gives, something has just come for it.
+    now = api.clock.time.timestamp()
+    os.utime(api.root / "staging" / f"{last}.part", (now, now))
+    await sweep(api)
+    assert [(await api.client.head(f"/api/v1/uploads/{one}")).status_code for one in (first, last, other)] == [
+        200,
+        200,
+        404,
+    ]
+    await make.stop()
+    api = await make.start(staging_seconds=LIMIT)  # it is remembered
+    await sweep(api)
+    assert (await api.client.head(f"/api/v1/uploads/{first}")).headers["upload-offset"] == "5"
+    api.clock.advance(LATER)
+    await sweep(api)
+    assert api.files() == []
+
+
+async def test_upload_lasts_as_long_as_the_parts_that_it_waits_for(make: Any) -> None:
+    api = await make.start(staging_seconds=LIMIT)
+    whole, part = uuid4(), uuid4()
+    await api.begin(whole, 5)
+    await api.client.post(f"/api/v1/uploads/{part}", json={"size": 5, "part_of": str(whole)})
+    await api.append(part, 0, b"hello")
+    api.clock.advance(LATER)
+    now = api.clock.time.timestamp()
+    os.utime(api.root / "staging" / f"{part}.part", (now, now))
+    await sweep(api)
+    answer = await api.client.post(f"/api/v1/uploads/{whole}/concatenate", json={"parts": [str(part)]})
+    assert (answer.status_code, answer.json()["offset"]) == (200, 5)
 
 
 async def test_upload_that_was_never_appended_to_is_abandoned_too(make: Any) -> None:
@@ -95,20 +140,13 @@ async def test_what_is_abandoned_is_swept_at_start_and_then_again(make: Any) -> 
 
 async def test_append_under_way_is_never_removed(make: Any) -> None:
     api = await make.start(staging_seconds=LIMIT)
-    upload_id, under_way, go_on = uuid4(), asyncio.Event(), asyncio.Event()
+    upload_id, body = uuid4(), SlowBody()
     await api.begin(upload_id, 2 * MIB)
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield bytes(MIB)
-        under_way.set()
-        await go_on.wait()
-        yield bytes(MIB)
-
-    append = asyncio.create_task(api.append(upload_id, 0, slow()))
-    await under_way.wait()
+    append = asyncio.create_task(api.append(upload_id, 0, body.pieces()))
+    await body.under_way.wait()
     api.clock.advance(LATER)
     await sweep(api)
-    go_on.set()
+    body.go_on.set()
     assert (await append).status_code == 204
     assert (await api.complete(upload_id, size=2 * MIB)).status_code == 201
 

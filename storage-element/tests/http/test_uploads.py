@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from element_slow_body import SlowBody
 from starlette.requests import ClientDisconnect
 
 MIB = 1024 * 1024
@@ -167,24 +168,17 @@ async def test_abort_is_done_once_or_twice(api: Any) -> None:
 
 
 async def test_one_request_at_a_time_writes_to_an_upload(api: Any) -> None:
-    upload_id, under_way, go_on = uuid4(), asyncio.Event(), asyncio.Event()
+    upload_id, body = uuid4(), SlowBody()
     await api.begin(upload_id, 2 * MIB)
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield bytes(MIB)
-        under_way.set()
-        await go_on.wait()
-        yield bytes(MIB)
-
-    first = asyncio.create_task(api.append(upload_id, 0, slow()))
-    await under_way.wait()
+    first = asyncio.create_task(api.append(upload_id, 0, body.pieces()))
+    await body.under_way.wait()
     for answer in (
         await api.append(upload_id, 0, b"x"),
         await api.complete(upload_id),
         await api.client.delete(f"/api/v1/uploads/{upload_id}"),
     ):
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
-    go_on.set()
+    body.go_on.set()
     assert (await first).status_code == 204
     assert (await api.complete(upload_id, size=2 * MIB)).status_code == 201
 

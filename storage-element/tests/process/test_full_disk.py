@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 from artstore_core.modes import Mode
-from element_small_disk import MIB, Stranger, small_disk
+from element_small_disk import MIB, Stranger, filled, small_disk
 from element_user import User, check_list
 from storage_element.disk.filesystem import RealFileSystem
 from storage_element.disk.root import DataRoot
@@ -258,3 +258,29 @@ def test_start_on_a_full_disk_with_a_log_waits_for_room(element: Any, disk: Path
         for upload_id in list(again.half):
             assert again.finish(upload_id)
         again.check()
+
+
+def test_start_on_a_full_disk_with_a_log_takes_the_ballast(element: Any, disk: Path) -> None:
+    element.environment |= {
+        "SE_CHECKPOINT_SECONDS": "3600",
+        "SE_CHECKPOINT_BYTES": str(64 * MIB),
+        "SE_BALLAST_BYTES": str(8 * MIB),
+    }
+    ballast = element.root / "ballast"
+    element.start()
+    with users_of(element) as (user,):
+        for _ in range(40):
+            assert user.put(60_000)
+        assert user.patch_one()
+    wait_until(ballast.exists)
+    element.kill()
+    # Where nothing was put into its place yet, as after a power cut.
+    for path in (element.root / "files").rglob("*.data"):
+        path.unlink()
+    with filled(disk):
+        element.start()
+        assert not ballast.exists()
+        with element.client() as client, once_more(element, user) as again:
+            again.check()
+            check_list(client, [again])
+    assert "the ballast was given up" in element.log.read_text()

@@ -69,3 +69,26 @@ def test_figures_never_promise_more_than_a_hold_gets(limit: int | None, used: in
         elif size:
             with pytest.raises(StorageFull):
                 capacity.hold(size, used, disk)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["size", "written", "release"]), st.integers(0, 50))),
+    st.integers(0, 3),
+)
+def test_what_is_left_is_that_of_adding_up_all_holds(steps: list[tuple[int, str, int]], released_twice: int) -> None:
+    capacity, free = Capacity(None), HEADROOM_BYTES + 1000
+    holds = [capacity.hold_existing(10, number) for number in range(4)]
+    there = set(range(4))
+    for number, what, value in steps:
+        if what == "release":
+            capacity.release(holds[number])
+            there.discard(number)
+        else:
+            setattr(holds[number], what, value)
+    capacity.release(holds[released_twice])
+    there.discard(released_twice)
+    capacity.release(holds[released_twice])
+    left = [(holds[number].size, holds[number].written) for number in there]
+    _, used, available = capacity.figures(0, Usage(total=10**12, free=free))
+    assert used == sum(written for _, written in left)
+    assert available == 1000 - sum(size - min(written, size) for size, written in left)

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from artstore_core.errors import StorageFull, StorageUnavailable
+from element_upkeep import ended
 from storage_element.store.findings import Finding, FindingKind
 from storage_element.store.jobs import MOST_FINDINGS, Job, JobState, Passed, Run
 from storage_element.store.workers import Workers
@@ -121,7 +122,7 @@ async def test_one_that_was_stopped_waits_for_its_time(rig: Rig) -> None:
     job = rig.job()
     assert (await job.start(checksums=True)).position == 0  # another wish: from the beginning
     assert (await job.stop()).state == "stopped"
-    assert (await job.ended()).state == "stopped"
+    assert (await ended(job)).state == "stopped"
 
 
 async def test_disk_that_gives_trouble_is_waited_for_and_the_wait_can_be_stopped(rig: Rig) -> None:
@@ -133,7 +134,7 @@ async def test_disk_that_gives_trouble_is_waited_for_and_the_wait_can_be_stopped
             """It begins."""
         assert (await job.stop()).state == "stopped"
         assert (await job.start(checksums=False)).state == "running"
-        assert (await job.ended()).files == 3
+        assert (await ended(job)).files == 3
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from element_fate import Fate
+from element_handles import Handle, Handles
 from element_volume import (
     ROOT,
     AllFlushed,
@@ -37,30 +38,10 @@ from element_volume import (
 from storage_element.disk.filesystem import Usage
 
 TOTAL_BYTES: Final = 1 << 40
-_FIRST_HANDLE: Final = 1 << 20  # so that the operating system would refuse them
 _ACCESS: Final = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 
 Loses = Callable[[str, Path], bool]
 """Is this flush (`fsync`, `fdatasync`, `fsync_dir`, `sync_all`; and the path that it is for) to do nothing?"""
-
-
-def extremes() -> list[Fate]:
-    """Nothing unsynced survives; everything; the names alone, twice; the bytes alone."""
-    return [Fate(0, 0), Fate(1, 1), Fate(1, 0), Fate(1, 0, hollow=True), Fate(0, 1)]
-
-
-def fates(drawn: int, seed: int = 0) -> list[Fate]:
-    """The extremes, and so many in between."""
-    return extremes() + [Fate.drawn(seed * 1_000_003 + number) for number in range(drawn)]
-
-
-@dataclass(slots=True)
-class _Handle:
-    number: int
-    path: Path
-    flags: int
-    position: int = 0
-    locks: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,8 +75,7 @@ class SimulatedDisk:
         self._loses, self._now = loses, now
         self._volume = Volume(model)
         self._lock = threading.RLock()
-        self._handles: dict[int, _Handle] = {}
-        self._next_handle = _FIRST_HANDLE
+        self._handles = Handles()
         self._off = False
         self._began: Volume | None = None
         self._trace: list[Event] = []
@@ -121,7 +101,7 @@ class SimulatedDisk:
     @property
     def open_handles(self) -> list[Path]:
         with self._lock:
-            return [handle.path for handle in self._handles.values()]
+            return [handle.path for handle in self._handles]
 
     def tree(self) -> dict[str, bytes | None]:
         """What lies under `top`: relative paths with their bytes, or with None for a directory."""
@@ -196,12 +176,12 @@ class SimulatedDisk:
                 raise _error(errno.ENOTDIR, path)
             elif flags & os.O_TRUNC and self._volume.files[number].content:
                 self._do(Resized(number, 0, self._now()))
-            return self._hand_out(_Handle(number, path, flags))
+            return self._handles.give(Handle(number, path, flags))
 
     def close(self, handle: int) -> None:
         with self._lock:
             self._of(handle)
-            del self._handles[handle]
+            self._handles.take_back(handle)
 
     def write(self, handle: int, data: bytes | memoryview) -> int:
         with self._lock:
@@ -294,9 +274,9 @@ class SimulatedDisk:
             number = self._find(path)
             if number not in self._volume.directories:
                 raise _error(errno.ENOTDIR, path)
-            if any(handle.locks and handle.number == number for handle in self._handles.values()):
+            if any(handle.locks and handle.number == number for handle in self._handles):
                 raise _error(errno.EAGAIN, path)
-            return self._hand_out(_Handle(number, path, os.O_RDONLY | os.O_DIRECTORY, locks=True))
+            return self._handles.give(Handle(number, path, os.O_RDONLY | os.O_DIRECTORY, locks=True))
 
     def unlink(self, path: Path) -> None:
         with self._lock:
@@ -348,7 +328,7 @@ class SimulatedDisk:
     def _other(self, volume: Volume) -> SimulatedDisk:
         made = SimulatedDisk.__new__(SimulatedDisk)
         made.top, made._loses, made._now, made._volume = self.top, self._loses, self._now, volume
-        made._lock, made._handles, made._next_handle = threading.RLock(), {}, _FIRST_HANDLE
+        made._lock, made._handles = threading.RLock(), Handles()
         made._off, made._began, made._trace = False, None, []
         return made
 
@@ -391,17 +371,9 @@ class SimulatedDisk:
         self._do(Entered((Change(parent, name, number),)))
         return number
 
-    def _hand_out(self, opened: _Handle) -> int:
-        self._next_handle += 1
-        self._handles[self._next_handle] = opened
-        return self._next_handle
-
-    def _of(self, handle: int) -> _Handle:
+    def _of(self, handle: int) -> Handle:
         self._check_on()
-        try:
-            return self._handles[handle]
-        except KeyError:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF)) from None
+        return self._handles.of(handle)
 
     def _flush(self, call: str, handle: int) -> None:
         with self._lock:

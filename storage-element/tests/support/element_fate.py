@@ -167,3 +167,13 @@ def _resize(content: bytearray, size: int) -> None:
         del content[size:]
     else:
         content.extend(bytes(size - len(content)))
+
+
+def extremes() -> list[Fate]:
+    """Nothing unsynced survives; everything; the names alone, twice; the bytes alone."""
+    return [Fate(0, 0), Fate(1, 1), Fate(1, 0), Fate(1, 0, hollow=True), Fate(0, 1)]
+
+
+def fates(drawn: int, seed: int = 0) -> list[Fate]:
+    """The extremes, and so many in between."""
+    return extremes() + [Fate.drawn(seed * 1_000_003 + number) for number in range(drawn)]

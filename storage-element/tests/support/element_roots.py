@@ -14,6 +14,7 @@ from artstore_core.modes import Mode
 from artstore_core.retention import RetentionPolicy
 from storage_element.disk.filesystem import FileSystem, RealFileSystem
 from storage_element.disk.root import DataRoot, Found
+from storage_element.store.agreement import Agreement
 from storage_element.store.changes import Change, ChangeKind, Logged
 
 NOW: Final = datetime(2026, 11, 21, tzinfo=UTC)
@@ -125,3 +126,23 @@ class Root:
 
     def segments(self) -> list[Path]:
         return sorted((self.path / "wal").iterdir())
+
+
+def begin(root: Root, upload_id: UUID = ONE) -> Agreement:
+    """An upload, and bytes of it that a client was told of."""
+    agreement = Agreement(upload_id, 100, NOW)
+    root.disk.begin_upload(agreement)
+    writer = root.disk.resume_upload(upload_id, None)
+    writer.write(DATA)
+    writer.flush()
+    writer.close()
+    agreement = agreement.with_received(len(DATA))
+    root.append(agreement.change())
+    return agreement
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    """With one bit of it the other way round."""
+    made = bytearray(data)
+    made[bit // 8] ^= 1 << bit % 8
+    return bytes(made)

@@ -109,6 +109,7 @@ class Session:
             # Nothing happens by itself: the calls of one run are those of the next.
             marker_check_seconds=3600,
             checkpoint_seconds=3600,
+            ballast_bytes=0,
         )
         self.app = build(settings, keys=issuer.keys, filesystem=filesystem, now=now, index_in_memory=index_in_memory)
         self.client = httpx.AsyncClient(

@@ -72,6 +72,20 @@ def _namespace(at: Path, said: list[str]) -> Iterator[Path]:
             holder.stdin.close()
 
 
+@contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """Somebody took every byte there was, and takes no more."""
+    path = disk / "filler"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        for size in (MIB, 4096, 1):
+            _write_until_full(handle, bytes(size), threading.Event())
+        yield
+    finally:
+        os.close(handle)
+        path.unlink()
+
+
 class Stranger:
     """Another program on the same disk: it takes every byte there is, and each one that becomes free, until it goes."""
 

@@ -10,15 +10,29 @@ from uuid import UUID
 
 from artstore_core.ids import new_id
 from storage_element.disk.filesystem import RealFileSystem
+from storage_element.store.jobs import Job, JobState
 
 FAST = 1e15
+
+
+async def ended(job: Job) -> JobState:
+    """How it stands once it does not run."""
+    await job.state()
+    await job._ended.wait()
+    return await job.state()
+
+
+async def suspects_judged(api: Any) -> None:
+    """Until all that downloads were refused for have been looked at."""
+    await asyncio.sleep(0)
+    await api.app.state.upkeep.suspects._waiting.join()
 
 
 async def run(api: Any, job: str, **body: Any) -> dict[str, Any]:
     """From its beginning to its end."""
     answer = await api.client.post(f"/api/v1/maintenance/{job}", json=body or None)
     assert answer.status_code == 202, answer.text
-    await asyncio.wait_for(getattr(api.app.state.upkeep, job).ended(), 60)
+    await asyncio.wait_for(ended(getattr(api.app.state.upkeep, job)), 60)
     found: dict[str, Any] = (await api.client.get(f"/api/v1/maintenance/{job}")).json()
     assert found["state"] == "idle"
     return found
@@ -133,10 +147,11 @@ class Gate(RealFileSystem):
 
 
 class Failing(RealFileSystem):
-    """Cannot read one file's data."""
+    """Cannot read one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: int = errno.EIO) -> None:
         self.bad: Path | None = None
+        self._error = error
         self._handles: set[int] = set()
 
     def open(self, path: Path, flags: int) -> int:
@@ -151,5 +166,5 @@ class Failing(RealFileSystem):
 
     def pread(self, handle: int, length: int, offset: int) -> bytes:
         if handle in self._handles:
-            raise OSError(errno.EIO, "cannot read")
+            raise OSError(self._error, "cannot read")
         return super().pread(handle, length, offset)

@@ -56,6 +56,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        # What comes while nothing waits to be read is handed on as it is: `receive` copies a bytearray, and not bytes.
+        cycle: Any = self.cycle
+        if not cycle.body:
+            cycle.body = b""
+        elif isinstance(cycle.body, bytes):
+            cycle.body = bytearray(cycle.body)
+        super().on_body(body)
+
     def _refuse(self) -> None:
         self._stop_head_timer()
         self.transport.write(TOO_LARGE)

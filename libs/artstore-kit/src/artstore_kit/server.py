@@ -24,6 +24,8 @@ from artstore_kit.settings import ServiceSettings
 KEEP_ALIVE_SECONDS = 75
 """Longer than the gateway keeps an idle upstream connection (60 s), so that it never sends into a closing one."""
 TLS_GOODBYE_SECONDS = 2.0
+TLS_HELLO_SECONDS = 15.0
+"""A connection that does not come to terms about TLS by then holds its place for nothing."""
 GC_THRESHOLDS = (10_000, 20, 50)
 """Objects, and rounds, between two collections: requests leave hardly any cycles behind."""
 
@@ -37,6 +39,7 @@ class Loop(uvloop.Loop):
 
     async def create_server(self, *args: Any, **kwargs: Any) -> asyncio.Server:
         if kwargs.get("ssl") is not None:
+            kwargs.setdefault("ssl_handshake_timeout", TLS_HELLO_SECONDS)
             kwargs.setdefault("ssl_shutdown_timeout", TLS_GOODBYE_SECONDS)
         # Not an asyncio.Server, but the same face; asyncio's own annotations know of no other.
         return cast("asyncio.Server", await super().create_server(*args, **kwargs))

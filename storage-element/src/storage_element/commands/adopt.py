@@ -6,7 +6,7 @@ import argparse
 
 from artstore_core.modes import Mode
 
-from storage_element.commands.common import data_root, report, say
+from storage_element.commands.common import data_root, keep_ballast, report, say
 from storage_element.config import DataRootSettings
 from storage_element.disk.adoption import Adoption
 from storage_element.disk.filesystem import RealFileSystem
@@ -20,5 +20,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: DataRootSettings, given: argparse.Namespace) -> int:
     before = Adoption(settings.data_dir, RealFileSystem(), settings.storage_id, report).run(given.mode)
+    keep_ballast(settings)
     say(f"{settings.storage_id}: adopted from {before or 'nobody'}, mode {data_root(settings).mode()}")
     return 0

@@ -5,12 +5,18 @@ from __future__ import annotations
 import sys
 
 from storage_element.config import DataRootSettings
+from storage_element.disk.ballast import Ballast
 from storage_element.disk.filesystem import RealFileSystem
+from storage_element.disk.layout import Layout
 from storage_element.disk.root import DataRoot
 
 
 def data_root(settings: DataRootSettings) -> DataRoot:
     return DataRoot(settings.data_dir, RealFileSystem(), settings.storage_id, report)
+
+
+def keep_ballast(settings: DataRootSettings) -> None:
+    Ballast(Layout(settings.data_dir), RealFileSystem(), settings.ballast_bytes).keep()
 
 
 def say(text: str) -> None:

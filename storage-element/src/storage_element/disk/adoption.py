@@ -21,7 +21,7 @@ from storage_element.disk.filesystem import FileSystem
 from storage_element.disk.identity import Identity
 from storage_element.disk.index.schema import remove
 from storage_element.disk.layout import Layout
-from storage_element.disk.opening import lock_root
+from storage_element.disk.opening import lock_root, with_ballast
 from storage_element.disk.recovery import LogRecovery, Report, make_directories
 from storage_element.disk.staged import StagedUploads
 from storage_element.disk.wal.segments import Segments
@@ -49,14 +49,19 @@ class Adoption:
             owner = self._identity.owner()
             if mode is None:
                 self._check_mode()
-            make_directories(self._layout, self._filesystem)
-            self._empty_log(owner, lock)
-            with meaning():
-                remove(self._layout.index)
-                self._identity.adopt(mode, now or utc_now())
+            with_ballast(
+                self._layout, self._filesystem, self._report, lambda: self._adopt(owner, mode, now or utc_now(), lock)
+            )
             return owner
         finally:
             self._filesystem.close(lock)
+
+    def _adopt(self, owner: str | None, mode: Mode | None, now: datetime, lock: int) -> None:
+        make_directories(self._layout, self._filesystem)
+        self._empty_log(owner, lock)
+        with meaning():
+            remove(self._layout.index)
+            self._identity.adopt(mode, now)
 
     def _check_mode(self) -> None:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Final
 from uuid import UUID
 
 from artstore_core.errors import FileDamaged
@@ -23,8 +22,6 @@ from storage_element.disk.small_files import replace, write_all
 from storage_element.disk.staged import StagedUploads
 from storage_element.store.changes import ChangeKind, Logged
 
-_NEED_A_SHARD: Final = frozenset({ChangeKind.PUT, ChangeKind.SET, ChangeKind.DAMAGE})
-
 
 class Applier:
     """Applies one change at a time. Safe for several threads as long as each file is in the hands of one."""
@@ -37,8 +34,6 @@ class Applier:
         where the bytes of a PUT are nowhere, with its record in place."""
         change = logged.change
         with meaning():
-            if change.kind in _NEED_A_SHARD:
-                self._make_shard(change.file_id)
             match change.kind:
                 case ChangeKind.PUT:
                     self._put(logged)
@@ -58,6 +53,7 @@ class Applier:
         change = logged.change
         data = self._layout.data(change.file_id)
         if change.staged is not None:
+            self._make(data.parent)  # a link that fails does not tell which of the two names has no directory
             there = self._place(self._layout.staged(change.staged), data)
         else:
             self._write_new(data, change.body or b"")
@@ -122,7 +118,7 @@ class Applier:
             self._write(path, content)
 
     def _write(self, path: Path, content: bytes) -> None:
-        handle = self._filesystem.open(path, CREATE)
+        handle = self._create(path)
         try:
             write_all(self._filesystem, handle, content)
         except BaseException:
@@ -132,7 +128,14 @@ class Applier:
         finally:
             self._filesystem.close(handle)
 
-    def _make_shard(self, file_id: UUID) -> None:
-        # Each time: what was there a moment ago may have been removed, and to ask would cost as much.
+    def _create(self, path: Path) -> int:
+        # Not asked for first, and made each time that it is missing: what was there a moment ago may have been removed.
+        try:
+            return self._filesystem.open(path, CREATE)
+        except FileNotFoundError:
+            self._make(path.parent)
+            return self._filesystem.open(path, CREATE)
+
+    def _make(self, shard: Path) -> None:
         with contextlib.suppress(FileExistsError):
-            self._filesystem.mkdir(self._layout.shard(file_id))
+            self._filesystem.mkdir(shard)

@@ -16,7 +16,7 @@ from storage_element.disk.committed import CommittedFiles
 from storage_element.disk.durable import Durable
 from storage_element.disk.failures import failure, meaning
 from storage_element.disk.filesystem import FileSystem
-from storage_element.disk.inspection import Inspector
+from storage_element.disk.inspector import Inspector
 from storage_element.disk.layout import Layout
 from storage_element.disk.small_files import read_small
 from storage_element.disk.wal.format import Malformed

@@ -128,6 +128,9 @@ class RealFileSystem:
     def copy_range(self, source: int, offset: int, target: int, length: int) -> int:
         return os.copy_file_range(source, target, length, offset_src=offset)
 
+    def allocate(self, handle: int, size: int) -> None:
+        os.posix_fallocate(handle, 0, size)
+
     def pread(self, handle: int, length: int, offset: int) -> bytes:
         return os.pread(handle, length, offset)
 

@@ -11,6 +11,7 @@ that a client sent.
     wal/                             changes that are promised, and may not be in their places yet (disk/wal)
     index.sqlite                     a copy of what the records say, to be found fast; may be deleted at any time
     maintenance/                     how far reconcile and scrub have come, and when the element last ran
+    ballast                          room that a start may take on a full disk (disk/ballast); may be deleted at any time
     quarantine/                      damaged bytes, and what nobody could explain: kept, never served
 
 The shard is the last three hexadecimal digits of the id. Ids are UUIDv7, whose front is the time: by their front, all
@@ -42,13 +43,20 @@ class Layout:
         self.wal = root / "wal"
         self.maintenance = root / "maintenance"
         self.index = root / "index.sqlite"
+        self.ballast = root / "ballast"
+        self._shards: dict[str, Path] = {}
 
     @property
     def directories(self) -> tuple[Path, ...]:
         return self.files, self.staging, self.quarantine, self.wal, self.maintenance
 
     def shard(self, file_id: UUID) -> Path:
-        return self.files / file_id.hex[-_SHARD_DIGITS:]
+        name = file_id.hex[-_SHARD_DIGITS:]
+        # Kept: each change and each download needs some, and to join them costs as much as a call to the disk.
+        found = self._shards.get(name)
+        if found is None:
+            found = self._shards[name] = self.files / name
+        return found
 
     def data(self, file_id: UUID) -> Path:
         return self.shard(file_id) / f"{file_id}{_DATA}"

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
-from artstore_core.errors import StorageUnavailable
+from artstore_core.errors import StorageFull, StorageUnavailable
 
 from storage_element.disk.apply import Applier
+from storage_element.disk.ballast import Ballast
 from storage_element.disk.committed import CommittedFiles
 from storage_element.disk.durable import Durable
+from storage_element.disk.every_record import Check, Progress, all_records, shards
 from storage_element.disk.failures import failure, meaning
 from storage_element.disk.filesystem import FileSystem
 from storage_element.disk.index import Entry, IndexDoubtful, SqliteIndex
 from storage_element.disk.index.schema import remove
 from storage_element.disk.layout import Layout
-from storage_element.disk.records import Check, Progress, all_records
 from storage_element.disk.recovery import LogRecovery, Report, make_directories
 from storage_element.disk.staged import StagedUploads
 from storage_element.disk.wal.log import Log
-from storage_element.disk.wal.reader import LogEnd
+from storage_element.disk.wal.reader import NO_LOG, LogEnd
 from storage_element.disk.wal.segments import Segments
 from storage_element.store.ports import Clock
+
+T = TypeVar("T")
 
 
 class RootInUse(StorageUnavailable):
@@ -40,6 +44,18 @@ def lock_root(layout: Layout, filesystem: FileSystem) -> int:
         raise RootInUse("Another process has the storage element's data directory.") from None
     except OSError as error:
         raise failure(error) from error
+
+
+def with_ballast(layout: Layout, filesystem: FileSystem, report: Report, work: Callable[[], T]) -> T:
+    """Does `work`, which may be done twice; where the disk has no room for it, once more without the ballast."""
+    try:
+        return work()
+    except StorageFull:
+        with meaning():
+            if not Ballast(layout, filesystem).release():
+                raise
+        report("the disk is full: the ballast was given up", layout.ballast.name)
+        return work()
 
 
 @dataclass
@@ -90,7 +106,7 @@ class Opening:
         """Raises StorageUnavailable (LogDamaged among them), StorageFull."""
         lock = lock_root(self._layout, self._filesystem)
         try:
-            return self._run(lock)
+            return with_ballast(self._layout, self._filesystem, self._report, lambda: self._run(lock))
         except BaseException:
             remove_after_failure(self._durable, self._index_path)
             self._filesystem.close(lock)
@@ -124,7 +140,8 @@ class Opening:
         try:
             index = SqliteIndex.open(self._index_path, self._storage_id, clock=self._now)
         except IndexDoubtful as doubt:
-            self._tell_of(doubt)
+            if not self._is_new(end):
+                self._tell_of(doubt)
             return None
         try:
             _check_position(index, end)
@@ -163,6 +180,11 @@ class Opening:
             index.close()
             raise
         return True
+
+    def _is_new(self, end: LogEnd) -> bool:
+        """Nothing was ever kept here: there is no index to miss."""
+        path = self._index_path
+        return path is not None and not path.exists() and end == NO_LOG and not shards(self._layout, self._filesystem)
 
     def _tell_of(self, doubt: IndexDoubtful) -> None:
         self._report(f"the index is made anew ({doubt.detail})", self._layout.index.name)

@@ -14,6 +14,7 @@
     staging/<id>.part and <id>.upload.json       an upload that can go on: kept, until nothing came for too long
     one of the two without the other             a begin or an end that was cut short: removed
     either of them beside a file <id>            the end of a completion that was cut short: removed
+    both, and <id>.upload.json cannot be read    damage: kept in quarantine/, and told
 
 Names that this element does not make are left alone. Dying in any of these steps, and beginning again, gives the same.
 The time that all this takes depends on the log and on the unfinished uploads, not on the number of files.
@@ -162,7 +163,11 @@ class StagingRecovery:
         """The uploads that go on, with the bytes that each has. `live` are files that requests are working on."""
         with meaning():
             present = self._filesystem.names(self._layout.staging)
-            agreed = self._agreed_uploads(present)
+            agreed, unreadable = self._agreed_uploads(present)
+            for unread in unreadable:
+                self._set_aside(unread, live)
+            if unreadable:
+                present = self._filesystem.names(self._layout.staging)
             parts = {upload_id for name in present if (upload_id := names.id_of_part(name)) is not None}
             going_on = {upload_id for upload_id in parts & agreed.keys() if not self._is_file(upload_id)}
             for name in present:
@@ -175,13 +180,25 @@ class StagingRecovery:
             return self._staged.measure(agreement.upload_id)
         return self._staged.cut_to_received(agreement)
 
-    def _agreed_uploads(self, present: Collection[str]) -> dict[UUID, Agreement]:
-        agreed = {}
+    def _agreed_uploads(self, present: Collection[str]) -> tuple[dict[UUID, Agreement], list[UUID]]:
+        """What was agreed; and the uploads of which that cannot be told any more."""
+        agreed, unreadable = {}, []
         for name in present:
             if (upload_id := names.id_of_upload(name)) is not None:
-                with contextlib.suppress(ValueError):
+                try:
                     agreed[upload_id] = self._staged.agreement(upload_id)
-        return agreed
+                except ValueError:
+                    unreadable.append(upload_id)
+        return agreed, unreadable
+
+    def _set_aside(self, upload_id: UUID, live: Collection[Path]) -> None:
+        """An agreement is flushed whole, and the log has what was agreed after that: one that cannot be read is damage.
+        Nobody can go on with such an upload, and nobody need lose its bytes."""
+        for path in (self._layout.part(upload_id), self._layout.upload(upload_id)):
+            if path not in live:
+                with contextlib.suppress(FileNotFoundError):
+                    self._filesystem.rename(path, self._layout.set_aside(path))
+        self._report("an upload whose agreement cannot be read was set aside", str(upload_id))
 
     def _is_file(self, upload_id: UUID) -> bool:
         return self._filesystem.exists(self._layout.attributes(upload_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,14 +18,14 @@ from artstore_tickets import utc_now
 from storage_element.disk import layout as names
 from storage_element.disk.committed import CommittedFiles, Reader
 from storage_element.disk.durable import Durable
+from storage_element.disk.every_record import MISSING, UNREADABLE, Progress, unreadable
 from storage_element.disk.failures import meaning
 from storage_element.disk.filesystem import FileSystem, Usage
 from storage_element.disk.identity import Identity
 from storage_element.disk.index import Entry, SqliteIndex
-from storage_element.disk.inspection import Inspector
+from storage_element.disk.inspector import Inspector
 from storage_element.disk.layout import Layout
 from storage_element.disk.opening import Opening, OpenRoot
-from storage_element.disk.records import MISSING, UNREADABLE, Progress, unreadable
 from storage_element.disk.recovery import Report, StagingRecovery
 from storage_element.disk.staged import StagedReader, StagedUploads
 from storage_element.disk.writer import RunningHash, Writer
@@ -252,42 +252,36 @@ class DataRoot:
         self._staged.begin(agreement)
 
     def measure_upload(self, upload_id: UUID) -> int:
-        try:
+        with self._there():
             return self._staged.measure(upload_id)
-        except NotFound:
-            self.check()
-            raise
 
     def last_received(self, upload_id: UUID) -> datetime:
-        try:
+        with self._there():
             return self._staged.last_received(upload_id)
-        except NotFound:
-            self.check()
-            raise
 
     def resume_upload(self, upload_id: UUID, known: RunningHash | None) -> Writer:
-        try:
+        with self._there():
             return self._alive(self._staged.resume(upload_id, known))
-        except NotFound:
-            self.check()
-            raise
 
     def open_upload(self, upload_id: UUID) -> StagedReader:
-        try:
+        with self._there():
             return self._staged.open(upload_id)
-        except NotFound:
-            self.check()
-            raise
 
     def restart_upload(self, upload_id: UUID) -> Writer:
-        try:
+        with self._there():
             return self._alive(self._staged.restart(upload_id))
-        except NotFound:
-            self.check()
-            raise
 
     def forget_upload(self, upload_id: UUID) -> None:
         self._staged.forget(upload_id)
+
+    @contextlib.contextmanager
+    def _there(self) -> Iterator[None]:
+        """What is missing is so only on a disk that is there."""
+        try:
+            yield
+        except NotFound:
+            self.check()
+            raise
 
     def _open_root(self) -> OpenRoot:
         if self._opened is None:

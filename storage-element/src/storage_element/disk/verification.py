@@ -13,13 +13,13 @@ from artstore_core.files import Attributes, FileStatus
 
 from storage_element.disk.committed import CommittedFiles
 from storage_element.disk.durable import Durable
+from storage_element.disk.every_record import concerns_one_file
 from storage_element.disk.failures import meaning
 from storage_element.disk.filesystem import FileSystem
 from storage_element.disk.identity import Identity
-from storage_element.disk.inspection import Inspector
+from storage_element.disk.inspector import Inspector
 from storage_element.disk.layout import Layout
 from storage_element.disk.opening import lock_root
-from storage_element.disk.records import concerns_one_file
 from storage_element.disk.wal.reader import LogDamaged, LogReader, Tail
 from storage_element.disk.wal.segments import Segments
 from storage_element.store.changes import THE_ELEMENT

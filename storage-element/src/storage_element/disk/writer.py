@@ -13,6 +13,7 @@ from artstore_core.errors import StorageUnavailable
 from storage_element.disk.durable import Durable
 from storage_element.disk.failures import meaning
 from storage_element.disk.filesystem import APPEND, CREATE, READ, WRITE, CopiesRanges, FileSystem
+from storage_element.store.ports import SHA256
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -110,12 +111,12 @@ class Writer:
         """What is written so far survives a power cut when this returns (its directory entry apart)."""
         self._durable.file(self._handle)
 
-    def hash_body(self) -> None:
-        """From here on, what is written is hashed by itself as well."""
-        self._body = hashlib.sha256() if self.size else None
+    def hash_body(self, algorithm: str = SHA256) -> None:
+        """From here on, what is written is hashed by itself as well. `algorithm` is hashlib's name."""
+        self._body = hashlib.new(algorithm, usedforsecurity=False) if self.size or algorithm != SHA256 else None
 
     def body_checksum(self) -> str:
-        """SHA-256 in hex of what was written since `hash_body`. Of a file's first bytes the running hash has it."""
+        """In hex, of what was written since `hash_body`. SHA-256 of a file's first bytes is what the running hash has."""
         return self.checksum() if self._body is None else self._body.hexdigest()
 
     def hash_on(self, until: int) -> None:

@@ -45,6 +45,7 @@ _BYTES_OUT: Final[dict[int | str, dict[str, Any]]] = {
     206: {"description": "The range that was asked for", "content": {"application/octet-stream": _BYTES}},
     304: {"description": "The client has it already"},
 }
+_SUBJECT: Final = r"^[^\x00-\x20\x7f]{1,255}$"
 _TICKET: Final = {"type": "string", "maxLength": 4096}
 _DISPOSITION: Final = {"type": "string", "enum": list(get_args(Disposition))}
 _DISPOSITIONS: Final = TypeAdapter[Disposition](Disposition)
@@ -151,11 +152,15 @@ def files_router(files: Files, access: Access) -> APIRouter:
     async def delete_file(
         file_id: UUID,
         if_match: Annotated[str | None, Header(description="The revision's ETag")] = None,
+        artstore_subject: Annotated[
+            str | None, Header(description="For whom the caller does it", pattern=_SUBJECT)
+        ] = None,
         principal: Principal = Depends(access.write),
     ) -> Response:
-        """Delete a file. Its bytes go with the next garbage collection; downloads that have begun finish."""
-        await files.delete(file_id, principal.subject, matching(if_match))
-        return Response(status_code=204)
+        """Delete a file. Its bytes go with the next garbage collection; downloads that have begun finish. The ETag is
+        the revision in which it is deleted."""
+        gone = await files.delete(file_id, artstore_subject or principal.subject, matching(if_match))
+        return Response(status_code=204, headers={"ETag": revision_tag(gone)})
 
     router.include_router(json_router)
     return router

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Final
+import json
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from artstore_core.errors import ValidationFailed
-from artstore_core.files import Checksum
+from artstore_core.files import Checksum, File, Moment
 from artstore_kit.errors import validation_failed
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from storage_element.store.records import IncomingFile
 
@@ -19,18 +20,49 @@ _MAX_METADATA_HEADER: Final = 256 * 1024
 Size = Annotated[int, Field(ge=0, le=2**62)]
 
 
+MAX_CONTEXT_BYTES: Final = 96 * 1024
+
+
+def _small(context: dict[str, Any]) -> dict[str, Any]:
+    # It goes through the log with each change of the upload.
+    if len(json.dumps(context, ensure_ascii=False).encode("utf-8", "replace")) > MAX_CONTEXT_BYTES:
+        raise ValueError(f"must be at most {MAX_CONTEXT_BYTES} bytes of JSON")
+    return context
+
+
+Context = Annotated[dict[str, Any], AfterValidator(_small)]
+
+
 class Reservation(BaseModel):
-    """`size` in bytes: the most that the upload may grow to; room for it is kept. null where nobody knows."""
+    """`size` in bytes: the most that the upload may grow to; room for it is kept. null where nobody knows. `part_of` is
+    the upload, begun or not, that this one is to be joined into: none of its parts is removed for having received nothing
+    while another one receives something. `context` is kept as it is and told again with the upload's state.
+
+    Once more, for an upload that was begun without a size, it may bring one."""
 
     model_config = ConfigDict(extra="forbid")
 
     size: Size | None = None
+    part_of: UUID | None = None
+    context: Context | None = None
 
 
 class UploadState(BaseModel):
     upload_id: UUID
     offset: int
     size: int | None
+
+
+class UploadFound(UploadState):
+    """All that is known of an upload, or of the file that it became, in whatever state that is. `offset` is measured, and
+    will move where it is `busy`. `expires_at` is when it may be removed, at the earliest, if nothing more comes, which is
+    `lasts_seconds` after the last byte."""
+
+    busy: bool = False
+    context: Context | None = None
+    expires_at: Moment | None = None
+    lasts_seconds: float | None = None
+    file: File | None = None
 
 
 MAX_PARTS: Final = 10_000

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from artstore_core.files import File
-from artstore_transfer import Answer, ByteRange, parse_range, sha256_of
+from artstore_transfer import Answer, ByteRange, parse_range
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from storage_element.http.access import Access
 from storage_element.http.body import SmallJsonRoute, body_of
+from storage_element.http.checksum import body_checksum
 from storage_element.http.download import FileResponse
-from storage_element.http.schemas import Completion, Joining, Reservation, UploadState
+from storage_element.http.schemas import Completion, Joining, Reservation, UploadFound, UploadState
 from storage_element.store.uploads import Uploads
 from storage_element.store.workers import Workers
 
@@ -32,7 +34,10 @@ _BYTES_OUT: Final[dict[int | str, dict[str, Any]]] = {
 _AT_OFFSET: Final[dict[int | str, dict[str, Any]]] = {204: {"description": "Done", "headers": _OFFSET}}
 
 
-def uploads_router(uploads: Uploads, access: Access, workers: Workers, idle_seconds: float) -> APIRouter:
+def uploads_router(
+    uploads: Uploads, access: Access, workers: Workers, idle_seconds: float, staging_seconds: float
+) -> APIRouter:
+    lasts = timedelta(seconds=staging_seconds)
     router = APIRouter(prefix="/api/v1/uploads", tags=["uploads"], dependencies=[Depends(access.write)])
     json_router = APIRouter(route_class=SmallJsonRoute)
 
@@ -41,7 +46,7 @@ def uploads_router(uploads: Uploads, access: Access, workers: Workers, idle_seco
     )
     async def begin_upload(upload_id: UUID, reservation: Reservation, response: Response) -> UploadState:
         """Begin an upload and keep room for it."""
-        reserved = await uploads.reserve(upload_id, reservation.size)
+        reserved = await uploads.reserve(upload_id, reservation.size, reservation.part_of, reservation.context)
         response.status_code = 201 if reserved.new else 200
         return UploadState(upload_id=upload_id, offset=reserved.offset, size=reservation.size)
 
@@ -68,9 +73,10 @@ def uploads_router(uploads: Uploads, access: Access, workers: Workers, idle_seco
         request: Request,
         upload_offset: Annotated[int, Header(ge=0, le=2**62)],
         content_digest: Annotated[str | None, Header(description="sha-256 of this body (RFC 9530)")] = None,
+        upload_checksum: Annotated[str | None, Header(description="md5, sha1 or sha256 and base64 (tus 1.0.0)")] = None,
     ) -> Response:
         """Add the body's bytes at the offset where the upload ends."""
-        checksum = sha256_of(content_digest, "Content-Digest")
+        checksum = body_checksum(content_digest, upload_checksum)
         offset = await uploads.append(upload_id, upload_offset, body_of(request, idle_seconds), checksum)
         return _at(offset, 204)
 
@@ -79,6 +85,22 @@ def uploads_router(uploads: Uploads, access: Access, workers: Workers, idle_seco
         """Where the upload ends: measured, not remembered."""
         offset, size = await uploads.offset(upload_id)
         return _at(offset, 200, {} if size is None else {"Upload-Length": str(size)})
+
+    @router.get("/{upload_id}/state")
+    async def get_upload_state(upload_id: UUID) -> UploadFound:
+        """All that is known of an upload, or of the file that it became."""
+        found = await uploads.standing(upload_id)
+        if isinstance(found, File):
+            return UploadFound(upload_id=upload_id, offset=found.size, size=found.size, file=found)
+        return UploadFound(
+            upload_id=upload_id,
+            offset=found.offset,
+            size=found.agreement.size,
+            busy=found.busy,
+            context=None if found.agreement.context is None else dict(found.agreement.context),
+            expires_at=found.last_received + lasts,
+            lasts_seconds=staging_seconds,
+        )
 
     @router.get("/{upload_id}", responses=_BYTES_OUT, response_class=Response)
     async def read_upload(upload_id: UUID, request: Request) -> Response:

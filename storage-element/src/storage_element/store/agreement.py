@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from storage_element.store.changes import Change, ChangeKind
@@ -18,8 +19,12 @@ class Agreement:
     """`size` is the most that the upload may grow to, in bytes; None when nobody knew. `parts` are the uploads whose
     bytes it is made of, where it is made of any, and `joined` whether it holds them all.
 
+    `part_of` is the upload that it is to become a part of; it need not be there yet.
+
     `received` bytes are flushed, for certain. A file may be longer after a power cut, by bytes that never came: the
     length of a file is written before what is in it. `mark` tells this upload from another one of the same id.
+
+    `context` is whatever the one who began it wants to be told again later: nothing here looks into it.
     """
 
     upload_id: UUID
@@ -28,10 +33,15 @@ class Agreement:
     parts: tuple[UUID, ...] = ()
     joined: bool = True
     received: int | None = 0
+    part_of: UUID | None = None
     mark: str = field(default_factory=lambda: uuid4().hex)
+    context: Mapping[str, Any] | None = None
 
     def with_received(self, size: int) -> Agreement:
         return replace(self, received=size)
+
+    def with_size(self, size: int) -> Agreement:
+        return replace(self, size=size)
 
     def with_parts(self, parts: tuple[UUID, ...], *, joined: bool, received: int | None) -> Agreement:
         return replace(self, parts=parts, joined=joined, received=received)
@@ -50,6 +60,10 @@ def encode(agreement: Agreement) -> bytes:
         "received": agreement.received,
         "mark": agreement.mark,
     }
+    if agreement.context is not None:
+        content["context"] = dict(agreement.context)
+    if agreement.part_of is not None:
+        content["part_of"] = str(agreement.part_of)
     if agreement.parts:
         content |= {"parts": [str(part) for part in agreement.parts], "joined": agreement.joined}
     return json.dumps(content).encode()
@@ -61,11 +75,13 @@ def decode(upload_id: UUID, text: bytes) -> Agreement:
     try:
         size, created_at = content["size"], datetime.fromisoformat(content["created_at"])
         parts = tuple(UUID(part) for part in content.get("parts", []))
+        part_of = UUID(content["part_of"]) if "part_of" in content else None
         joined, received, mark = content.get("joined", True), content.get("received"), content.get("mark", "")
+        context = content.get("context")
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("not an agreement") from error
     if not all(number is None or isinstance(number, int) for number in (size, received)) or created_at.tzinfo is None:
         raise ValueError("not an agreement")
-    if not isinstance(joined, bool) or not isinstance(mark, str):
+    if not isinstance(joined, bool) or not isinstance(mark, str) or not isinstance(context, dict | None):
         raise ValueError("not an agreement")
-    return Agreement(upload_id, size, created_at, parts, joined, received, mark)
+    return Agreement(upload_id, size, created_at, parts, joined, received, part_of, mark, context)

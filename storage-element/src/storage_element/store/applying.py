@@ -22,6 +22,9 @@ from storage_element.store.ports import Disk
 
 RETRY_SECONDS: Final = 1.0
 """How often what a full disk did not take is tried again."""
+AT_ONCE: Final = 64
+"""So many changes are put into their places, and then make room for others. Whoever waits for room behind a batch of all
+that is pending waits for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +184,9 @@ class Applying:
                 )
             if self._stopping and not self._queue:
                 return None
-            batch = list(self._queue)
-            self._queue.clear()
-            return batch
+            # What is stalled is tried again with each batch: then everything is one.
+            most = len(self._queue) if self._stalled else AT_ONCE
+            return [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
 
     def _apply_all(self, batch: Sequence[Logged]) -> None:
         self._disk.check()  # another element's disk may lie here by now

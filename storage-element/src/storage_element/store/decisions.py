@@ -67,6 +67,13 @@ def damage(there: Attributes | None, seen: Attributes, why: str) -> Change | Set
     return set_record(damaged(seen, why), ChangeKind.DAMAGE) if there == seen else Settled(None)
 
 
+def give_up(there: Attributes | None, known: Attributes, why: str, *, movable: bool) -> Change | Settled:
+    """The same for a file that the disk does not give out. Data that cannot even be looked at stays where it is: to move
+    it could fail for ever."""
+    kind = ChangeKind.DAMAGE if movable else ChangeKind.SET
+    return set_record(damaged(known, why), kind) if there == known else Settled(None)
+
+
 def heal(there: Attributes | None, seen: Attributes) -> Change | Settled:
     """The same for a damaged file whose data was found right, where it lies."""
     return set_record(healed(seen)) if there == seen else Settled(None)
@@ -97,6 +104,13 @@ def revision_tag(file: File) -> str:
 def is_there(file: File, now: datetime) -> bool:
     """For its readers: neither deleted nor expired. A damaged file is there."""
     return file.status in (FileStatus.ACTIVE, FileStatus.DAMAGED) and not file.is_expired(now)
+
+
+def readable(record: Attributes, now: datetime) -> Attributes:
+    """Raises NotFound for one that is there no more."""
+    if not is_there(record, now):
+        raise NotFound("There is no such file.")
+    return record
 
 
 def _current(there: Attributes | None, matches: Matches, now: datetime) -> Attributes:

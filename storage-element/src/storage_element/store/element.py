@@ -43,13 +43,17 @@ class Element:
         checkpoint_seconds: float,
         reopen_seconds: float,
         observer: Observer = NOBODY,
+        ballast_bytes: Callable[[], int] = lambda: 0,
     ) -> None:
         self._storage_id, self._version = storage_id, version
         self._disk, self._capacity, self._workers = disk, capacity, workers
-        self._report, self._observer = report, observer
+        self._report, self._observer, self._ask_ballast = report, observer, ballast_bytes
         self._checkpoint_bytes, self._checkpoint_seconds = checkpoint_bytes, checkpoint_seconds
         self._reopen_seconds = reopen_seconds
+        self._open = False
+        """Set on the event loop alone."""
         self._mode: Mode | None = None
+        """Of the present opening, or the last. Set by its committing thread, and by nobody else while that runs."""
         self._why = "The storage element is starting."
         self._final = self._doubtful = False
         self._opened_at = 0.0
@@ -76,13 +80,13 @@ class Element:
     @property
     def mode(self) -> Mode:
         """Raises StorageUnavailable while the element is closed."""
-        if self._mode is None:
+        if not self._open or self._mode is None:
             raise StorageUnavailable(self._why)
         return self._mode
 
     @property
     def commits(self) -> Commits:
-        if self._mode is None or self._commits is None:
+        if not self._open or self._commits is None:
             raise StorageUnavailable(self._why)
         return self._commits
 
@@ -98,9 +102,14 @@ class Element:
             raise
 
     @property
+    def ballast_bytes(self) -> int:
+        """What is kept free for a start on a full disk."""
+        return self._ask_ballast()
+
+    @property
     def used_bytes(self) -> int:
-        """Of files, those that are promised and not in their places among them, and of the quarantine."""
-        return self.commits.applying.used_bytes + self.quarantine_bytes
+        """Of files, those that are promised and not in their places among them, of the quarantine and the ballast."""
+        return self.commits.applying.used_bytes + self.quarantine_bytes + self.ballast_bytes
 
     async def open(self) -> None:
         """Reads the disk and opens. Raises StorageUnavailable and StorageFull, and stays closed."""
@@ -122,8 +131,7 @@ class Element:
     async def close(self) -> None:
         """Everything that was acknowledged is put in its place and the log emptied, if the disk lets it; then nothing
         is held any more."""
-        self._mode, self._why = None, "The storage element has stopped."
-        self.opened.clear()
+        self._shut("The storage element has stopped.")
         await self._let_go(checkpoint=True)
 
     async def watch(self, seconds: float) -> None:
@@ -135,7 +143,7 @@ class Element:
 
     async def _look_after(self) -> None:
         try:
-            if self._mode is not None:
+            if self._open:
                 await self._check_marker()
                 await self._reopen_if_doubtful()
             elif not self._final:
@@ -199,7 +207,7 @@ class Element:
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
         """Around every step in staging that recovery must not see half done."""
-        if self._mode is None:
+        if not self._open:
             raise StorageUnavailable(self._why)
         self._changes += 1
         self._quiet.clear()
@@ -228,6 +236,11 @@ class Element:
             sequence=self.commits.applying.applied,
         )
 
+    def _shut(self, why: str) -> None:
+        """Nothing is answered from here on but why. The threads may still be at work."""
+        self._open, self._why = False, why
+        self.opened.clear()
+
     def _begin(self, found: Found) -> None:
         loop = asyncio.get_running_loop()
         commits = Commits(self._disk, loop, self._logged, MOST_LOG_TIMES * self._checkpoint_bytes)
@@ -238,6 +251,7 @@ class Element:
         self._watches.lost_sight()
         self.quarantine_bytes = found.quarantine_bytes
         self._commits, self._checkpoints, self._mode = commits, checkpoints, found.mode
+        self._open = True
         commits.start()
         self._beside = loop.create_task(checkpoints.run(self._workers, self._no_checkpoint))
 
@@ -263,7 +277,7 @@ class Element:
         self._watches.saw(group)
         self._observer.group(len(group), seconds)
         for logged in group:
-            if logged.change.kind is ChangeKind.MODE and self._mode is not None:
+            if logged.change.kind is ChangeKind.MODE:
                 self._mode = mode_of(logged.change.record)
         if self._checkpoints is not None:
             self._checkpoints.notice()
@@ -279,8 +293,7 @@ class Element:
         broken = self.commits.applying.broken is not None and not self._disk.failed
         if not (self._doubtful or broken) or monotonic() < self._opened_at + self._reopen_seconds:
             return
-        self._mode, self._why = None, "The storage element opens its disk anew."
-        self.opened.clear()
+        self._shut("The storage element opens its disk anew.")
         self._report("opens its disk anew")
         await self.open()
 
@@ -294,14 +307,13 @@ class Element:
 
     async def _check_marker(self) -> Usage:
         """One look serves all who ask while it has not begun."""
-        if self._mode is None:
+        if not self._open:
             raise StorageUnavailable(self._why)
         try:
             self.last_usage = await self._look()
             return self.last_usage
         except StorageUnavailable as error:
-            if self._mode is not None:
-                self._mode, self._why = None, error.message
-                self.opened.clear()
+            if self._open:
+                self._shut(error.message)
                 self._report(f"closed: {error.message}")
             raise

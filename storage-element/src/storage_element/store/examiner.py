@@ -28,7 +28,7 @@ from storage_element.store.findings import (
     may_heal,
 )
 from storage_element.store.inspection import Inspection, Seen
-from storage_element.store.ports import Clock
+from storage_element.store.ports import Clock, NotGivenOut
 from storage_element.store.watching import Watch
 from storage_element.store.workers import Workers
 
@@ -42,7 +42,12 @@ _MOST_ROUNDS: Final = 4
 
 
 class ReadFailed(Exception):
-    """The disk is there, and does not give out this one file."""
+    """The disk is there, and does not give out this one file. `by_the_disk`: it is the disk that says so, and not this
+    process that has no descriptors left."""
+
+    def __init__(self, error: StorageUnavailable) -> None:
+        super().__init__(error.message)
+        self.by_the_disk = isinstance(error, NotGivenOut)
 
 
 class Examiner:
@@ -85,6 +90,46 @@ class Examiner:
                 return
             tell(Finding(kind=kind, file_id=file_id, at=self._now()))
             told.add(kind)
+
+    async def give_up(self, file_id: UUID, tell: Tell) -> bool:
+        """Makes damaged what the disk did not give out for too often, and says whether that was done. Only names are
+        moved. A record is written anew from the index's copy; where there is none, everything stays as it is. Raises
+        ReadFailed, StorageFull, StorageUnavailable."""
+        await self._element.commits.caught_up()
+        with self._element.watching(file_id) as watch:
+            known = await self._element.read_index(lambda index: index.get(file_id))
+            if watch.changed or known is None or not is_known(known):
+                return False
+            moved = await self._set_aside_record(file_id, watch)
+            if moved is None:
+                return await self._give_up_data(known, watch, tell)
+        self._element.quarantine_bytes += moved
+        await self.judge(file_id, tell)  # a record that is missing
+        return True
+
+    async def _set_aside_record(self, file_id: UUID, watch: Watch) -> int | None:
+        def work() -> int | None:
+            return None if watch.changed else self._disk.set_aside_unreadable(file_id)
+
+        return await self._of_disk(self._element.commits.between_groups, work)
+
+    async def _give_up_data(self, known: Attributes, watch: Watch, tell: Tell) -> bool:
+        if not has_bytes(known, self._now()):
+            return False
+        try:
+            size = (await self._of_disk(self._disk.seen, known.file_id)).size
+        except ReadFailed:
+            size = None
+        kind = FindingKind.DATA_UNREADABLE
+        done = await self._submit(
+            known.file_id,
+            watch,
+            lambda there: decisions.give_up(there, known, DAMAGE[kind], movable=size is not None),
+        )
+        if done:
+            self._element.quarantine_bytes += size or 0
+            tell(Finding(kind=kind, file_id=known.file_id, at=self._now()))
+        return done
 
     async def _round(
         self, file_id: UUID, watch: Watch, spent: Spent | None, heal: bool
@@ -171,4 +216,4 @@ class Examiner:
             return await self._workers.run(work, *args, **kwargs)
         except StorageUnavailable as error:
             await self._element.probe()
-            raise ReadFailed(error.message) from error
+            raise ReadFailed(error) from error

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
-from artstore_core.attr_json import encode
-from artstore_core.errors import ChecksumMismatch, FileDamaged, Gone, NotFound, StorageUnavailable
+from artstore_core.errors import ChecksumMismatch, Gone, ModeNotAllowed, StorageUnavailable
 from artstore_core.files import Attributes, File, FileStatus
 from artstore_core.modes import Operation
 from artstore_core.pages import Page
 
 from storage_element.store import decisions
 from storage_element.store.capacity import Capacity, Hold, Room
-from storage_element.store.changes import INLINE_BYTES, Change, ChangeKind, Logged, Settled
-from storage_element.store.commits import Outcome
+from storage_element.store.changes import INLINE_BYTES, Change
 from storage_element.store.decisions import Kept, Matches
 from storage_element.store.element import Element
+from storage_element.store.keeper import Keeper, file_of
+from storage_element.store.openings import Opened, Openings
 from storage_element.store.ports import Clock, Disk, Index, Reader, Usage, Writer
 from storage_element.store.receive import Body, Receiver, collect, too_large
 from storage_element.store.records import IncomingFile, Update, record_of
-from storage_element.store.workers import Workers, settled
+from storage_element.store.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,120 +34,6 @@ class Changes:
     items: list[tuple[int, File]]
     sequence: int
     has_more: bool
-
-
-class Keeper:
-    """The last step of every upload: one change, and the answer that may be given then."""
-
-    def __init__(
-        self, disk: Disk, element: Element, workers: Workers, suspect: Callable[[UUID], None] = lambda _: None
-    ) -> None:
-        self._disk, self._element, self._workers, self._suspect = disk, element, workers, suspect
-
-    async def keep_small(self, record: Attributes, body: bytes) -> Kept:
-        """Acknowledge what this returns, and nothing else. Raises Conflict for an id that other bytes have."""
-        change = Change(ChangeKind.PUT, record.file_id, encode(record), record, body=body)
-        return _kept(await self._submit(change))
-
-    async def keep(self, writer: Writer, record: Attributes, logged: Callable[[], None] = lambda: None) -> Kept:
-        """The same for bytes that were received into a file. When the file is new, the log has the writer's file:
-        `logged` hears of it, even where this is cancelled."""
-        staged = await self._workers.run(self._disk.make_staged, writer)
-        change = Change(ChangeKind.PUT, record.file_id, encode(record), record, staged=staged)
-        # A task of its own: whoever is cancelled here must still know whose the bytes are.
-        submitting = asyncio.ensure_future(self._submit(change))
-        try:
-            return _kept(await settled(submitting))
-        finally:
-            if _is_logged(submitting):
-                logged()
-                await self._workers.run(self._disk.release, writer)
-
-    async def find(self, file_id: UUID) -> File | None:
-        """What is known of an id, in whatever state; None when nothing is."""
-        try:
-            return (await self.attributes(file_id)).public()
-        except NotFound:
-            return None
-
-    async def attributes(self, file_id: UUID) -> Attributes:
-        """Raises NotFound; a record that cannot be read is given as damaged."""
-        pending = self._element.commits.applying.get(file_id)
-        if pending is None:
-            return await self._workers.look(self._disk.last_known, file_id)
-        if pending.change.kind is ChangeKind.PURGE or pending.change.attributes is None:
-            raise NotFound("There is no such file.")
-        return pending.change.attributes
-
-    async def open(self, record: Attributes) -> Reader:
-        """The bytes, from wherever they are now. Raises FileDamaged; that a file turns out to be so now is looked into
-        beside the request."""
-        if record.status is FileStatus.DAMAGED:
-            raise FileDamaged("The file is damaged.")
-        try:
-            return WatchedReader(await self._open(record), lambda: self._suspect(record.file_id))
-        except FileDamaged:
-            self._suspect(record.file_id)
-            raise
-
-    async def _open(self, record: Attributes) -> Reader:
-        promised = self._element.commits.applying.bytes_of(record.file_id)
-        if promised is not None:
-            if promised.change.body is not None:
-                return BytesReader(promised.change.body)
-            if promised.change.staged is not None:
-                with suppress(FileDamaged):  # put into its place, and its name in staging gone, since we looked
-                    return await self._workers.run(self._disk.open_staged, promised.change.staged, record)
-        return await self._workers.run(self._open_at_rest, record)
-
-    def _open_at_rest(self, record: Attributes) -> Reader:
-        """In a worker thread; of a small file all is read while we are there, so that nobody need come back for it."""
-        reader = self._disk.open(record)
-        if record.size > INLINE_BYTES:
-            return reader
-        try:
-            return BytesReader(reader.read(0, record.size))
-        finally:
-            reader.close()
-
-    async def _submit(self, change: Change) -> Outcome:
-        def decide(there: Attributes | None) -> Change | Settled:
-            self._element.check_mode(Operation.UPLOAD)
-            return decisions.keep(there, change)
-
-        return await self._element.submit(change.file_id, decide)
-
-
-class BytesReader:
-    """A small file whose bytes are in memory."""
-
-    at_hand = True
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self._content[offset : offset + length]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class WatchedReader:
-    """Tells when the bytes end too early."""
-
-    def __init__(self, reader: Reader, on_damage: Callable[[], None]) -> None:
-        self._reader, self._on_damage, self.at_hand = reader, on_damage, reader.at_hand
-
-    def read(self, offset: int, length: int) -> bytes:
-        try:
-            return self._reader.read(offset, length)
-        except FileDamaged:
-            self._on_damage()
-            raise
-
-    def close(self) -> None:
-        self._reader.close()
 
 
 class Files:
@@ -166,6 +51,7 @@ class Files:
     ) -> None:
         self._disk, self._element, self._capacity = disk, element, capacity
         self._keeper, self._workers, self._now, self._max_bytes = keeper, workers, now, max_bytes
+        self._openings = Openings(disk, keeper, workers, now)
 
     async def put(self, file_id: UUID, incoming: IncomingFile, body: Body, checksum: str | None) -> Kept:
         """Stores a file whole. `checksum` is what the client says its SHA-256 is.
@@ -190,11 +76,11 @@ class Files:
             self._element.check_mode(Operation.UPDATE)
             return decisions.update(there, given, matches, self._now())
 
-        return _file(await self._element.submit(file_id, decide))
+        return file_of(await self._element.submit(file_id, decide))
 
-    async def delete(self, file_id: UUID, by: str, matches: Matches) -> None:
-        """From now on there is no such file; its bytes go with the next garbage collection. Raises NotFound,
-        PreconditionFailed."""
+    async def delete(self, file_id: UUID, by: str, matches: Matches) -> File:
+        """From now on there is no such file; its bytes go with the next garbage collection. Gives its last revision. Raises
+        NotFound, PreconditionFailed."""
         await self._element.admit(Operation.DELETE)
 
         def decide(there: Attributes | None) -> Change:
@@ -203,7 +89,7 @@ class Files:
             at_once = self._element.commits.applying.stalled
             return decisions.delete(there, by, matches, self._now(), at_once=at_once)
 
-        await self._element.submit(file_id, decide)
+        return file_of(await self._element.submit(file_id, decide))
 
     async def get(self, file_id: UUID) -> File:
         """A damaged file, too. Raises NotFound, for a file that is expired or deleted as well."""
@@ -213,18 +99,20 @@ class Files:
     @asynccontextmanager
     async def opened(self, file_id: UUID) -> AsyncIterator[tuple[File, Reader]]:
         """The file and its bytes, open as long as the block runs, whatever becomes of it. Raises NotFound, FileDamaged."""
-        await self._element.admit(Operation.DOWNLOAD)
-        record = await self._readable(file_id)
-        try:
-            reader = await self._keeper.open(record)
-        except FileDamaged:
-            await self._readable(file_id)  # one that was removed since then is not damaged, it is not there
-            raise
+        record, reader = await self._open(file_id)
         try:
             yield record.public(), reader
         finally:
             if not reader.at_hand:
                 await self._workers.run(reader.close)
+
+    async def _open(self, file_id: UUID) -> Opened:
+        try:
+            self._element.check_mode(Operation.DOWNLOAD)
+            return await self._openings.open(file_id)
+        except (StorageUnavailable, ModeNotAllowed):
+            await self._element.admit(Operation.DOWNLOAD)  # where the disk is gone, it is that, and the element closes
+            raise
 
     async def page(self, *, limit: int, offset: int, after: UUID | None, status: FileStatus | None) -> Page[File]:
         """Files by id. With `after`, those behind it: a walk by key misses nothing, whatever is added meanwhile."""
@@ -300,10 +188,7 @@ class Files:
             self._capacity.release(hold)
 
     async def _readable(self, file_id: UUID) -> Attributes:
-        record = await self._keeper.attributes(file_id)
-        if not decisions.is_there(record, self._now()):
-            raise NotFound("There is no such file.")
-        return record
+        return decisions.readable(await self._keeper.attributes(file_id), self._now())
 
 
 async def grow_hold(capacity: Capacity, hold: Hold, size: int, element: Element, disk: Disk, workers: Workers) -> None:
@@ -315,22 +200,3 @@ async def grow_hold(capacity: Capacity, hold: Hold, size: int, element: Element,
 
 def checksum_mismatch() -> ChecksumMismatch:
     return ChecksumMismatch("The bytes that arrived are not those that the digest names.")
-
-
-def _is_logged(submitting: asyncio.Future[Outcome]) -> bool:
-    if submitting.cancelled() or submitting.exception() is not None:
-        return False
-    return isinstance(submitting.result(), Logged)
-
-
-def _kept(outcome: Outcome) -> Kept:
-    if isinstance(outcome, Logged):
-        return Kept(_file(outcome), new=True)
-    kept: Kept = outcome.value
-    return kept
-
-
-def _file(outcome: Outcome) -> File:
-    assert isinstance(outcome, Logged)
-    assert outcome.change.attributes is not None
-    return outcome.change.attributes.public()

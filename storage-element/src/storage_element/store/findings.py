@@ -31,7 +31,10 @@ class FindingKind(StrEnum):
     UNKNOWN_NAME = "unknown_name"
     """A name that the element does not make there. It is left alone."""
     READ_ERROR = "read_error"
-    """The disk does not give it out. That says nothing about what it holds, so nothing is changed."""
+    """The disk does not give it out. Once says little about what it holds, so nothing is changed, but it is counted
+    (store/read_errors)."""
+    DATA_UNREADABLE = "data_unreadable"
+    """It did not in several runs. The file is damaged; its data goes into quarantine by its name, unread."""
 
 
 DAMAGE: Final = {
@@ -40,6 +43,7 @@ DAMAGE: Final = {
     FindingKind.CHECKSUM_MISMATCH: "checksum mismatch",
     FindingKind.RECORD_MISSING: "record missing",
     FindingKind.RECORD_UNREADABLE: "record unreadable",
+    FindingKind.DATA_UNREADABLE: "data unreadable",
 }
 """What the record of a damaged file says of it."""
 

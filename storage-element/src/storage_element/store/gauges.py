@@ -100,6 +100,7 @@ class ElementGauges:
         yield _gauge("clock_doubtful", "1 while nothing is removed because the clock jumped", self._guard.doubtful)
         yield _gauge("scrub_progress_ratio", "Of the scrubbing under way, or the last one", self._scrub.progress)
         yield _gauge("staged_bytes", "Of unfinished uploads", self._capacity.staged_bytes)
+        yield _gauge("ballast_bytes", "Kept free for a start on a full disk", self._element.ballast_bytes)
         yield _gauge("quarantine_bytes", "Damaged or unexplained, and kept", self._element.quarantine_bytes)
         with suppress(ArtStoreError):  # while it is closed
             self._last = [*self._of_an_open_element()]

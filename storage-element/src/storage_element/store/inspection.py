@@ -1,4 +1,4 @@
-"""What maintenance asks of the disk, beside what files need. `disk.inspection.Inspector` fulfils it.
+"""What maintenance asks of the disk, beside what files need. `disk.inspector.Inspector` fulfils it.
 
 Synchronous, for worker threads. All of it may raise StorageUnavailable, and what writes also StorageFull.
 """
@@ -101,6 +101,11 @@ class Inspection(Notes, Protocol):
     def keep_record(self, file_id: UUID) -> int:
         """Keeps a record that cannot be read in quarantine too, before it is replaced; gives the bytes that are there
         only for that, none where it is kept already or gone."""
+        ...
+
+    def set_aside_unreadable(self, file_id: UUID) -> int | None:
+        """Puts a record that the disk does not give out into quarantine, by its name alone; gives its size, or None for
+        one that is gone or can be read: nothing is done then."""
         ...
 
     def quarantine_bytes(self) -> int: ...

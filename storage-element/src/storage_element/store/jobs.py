@@ -57,6 +57,11 @@ class Run:
         self.state = state
         self._stop = asyncio.Event()
 
+    @property
+    def name(self) -> str:
+        """The same after a stop or a restart, and no other run's."""
+        return "" if self.state.started_at is None else self.state.started_at.isoformat()
+
     def stop(self) -> None:
         self._stop.set()
 
@@ -164,12 +169,6 @@ class Job:
             self._state.state = "stopped"
             self._ended.set()
             await self._save()
-        return await self.state()
-
-    async def ended(self) -> JobState:
-        """How it stands once it does not run."""
-        await self._load()
-        await self._ended.wait()
         return await self.state()
 
     async def run(self) -> None:

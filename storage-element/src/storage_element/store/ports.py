@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from artstore_core.errors import StorageUnavailable
@@ -15,9 +15,15 @@ from artstore_core.modes import Mode
 from storage_element.store.agreement import Agreement
 from storage_element.store.changes import Change, Logged
 
+SHA256: Final = "sha256"
+
 
 class NeedsOperator(StorageUnavailable):
     """Trying again changes nothing: somebody has to see to it, and then to start the element anew."""
+
+
+class NotGivenOut(StorageUnavailable):
+    """The disk is there, and cannot read what lies in this one place."""
 
 
 class RebuildNeeded(StorageUnavailable):
@@ -97,12 +103,12 @@ class Writer(Protocol):
         """Hashes what `copy_from` added, up to so many bytes of the file, for `checksum` not to have to."""
         ...
 
-    def hash_body(self) -> None:
-        """Hashes what is written from here on by itself, too."""
+    def hash_body(self, algorithm: str = SHA256) -> None:
+        """Hashes what is written from here on by itself, too. `algorithm` is hashlib's name."""
         ...
 
     def body_checksum(self) -> str:
-        """SHA-256 in hex of what was written since `hash_body`."""
+        """In hex, of what was written since `hash_body`."""
         ...
 
     def checksum(self) -> str:

@@ -1,8 +1,12 @@
 """Receiving bytes: limits checked before and while they stream, the disk kept busy, memory bounded.
 
-One piece (1 MiB) is written and hashed in a worker thread while the next is being read from the network; the client is
-read no faster than the disk takes it. Every so often what was written is flushed beside the writing: the kernel would
-otherwise let a large file pile up in memory and write all of it in the last fsync, while the network waits.
+One batch (1 MiB) is written and hashed in a worker thread while the next is being read from the network; the client is
+read no faster than the disk takes it. What the network brings in large chunks is never joined: a batch is a list of
+them, because the event loop, which each byte passes through, is what limits an upload. To hash in a second thread
+beside the writing gained nothing where client and element share two cores.
+
+Every so often what was written is flushed beside the writing: the kernel would otherwise let a large file pile up in
+memory and write all of it in the last fsync, while the network waits.
 """
 
 from __future__ import annotations
@@ -14,12 +18,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from artstore_core.errors import ArtStoreError, FileTooLarge
-from artstore_transfer import pieces
+from artstore_transfer import PIECE, pieces
 
 from storage_element.store.ports import Writer
 from storage_element.store.workers import Workers, settled
 
 FLUSH_EVERY_BYTES: Final = 32 * 1024 * 1024
+CHUNK_BYTES: Final = 64 * 1024
+"""What comes in smaller chunks is joined to such: each is a call to the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyChecksum:
+    """What a client says its body hashes to: hashlib's name of the algorithm, and hex."""
+
+    algorithm: str
+    digest: str
+
 
 Grow = Callable[[int], Awaitable[None]]
 """Makes sure of room for so many bytes of the file in all. Raises StorageFull."""
@@ -53,7 +68,7 @@ class Receiver:
         `grow` raise; no thread is at work on the writer any more when this ends, however it ends.
         """
         try:
-            async with aclosing(pieces(source)) as joined:
+            async with aclosing(pieces(source, CHUNK_BYTES)) as joined:
                 await self._write_all(joined)
         except BaseException:
             # What went wrong first is what the client hears of; a thread's trouble that followed from it is not.
@@ -64,14 +79,29 @@ class Receiver:
 
     async def _write_all(self, joined: AsyncIterator[bytes]) -> None:
         expected = self._writer.size
-        async for piece in joined:
-            expected += len(piece)
-            if expected > self._most:
+        chunks: list[bytes] = []
+        held = 0
+        async for chunk in joined:
+            chunks.append(chunk)
+            held += len(chunk)
+            if expected + held > self._most:
                 raise too_large(self._most)
-            await self._grow(expected)
-            await self._written()
-            self._write = self._workers.start(self._writer.write, piece)
-            await self._flush_beside()
+            if held >= PIECE:
+                expected += held
+                await self._write_next(chunks, expected)
+                chunks, held = [], 0
+        if chunks:
+            await self._write_next(chunks, expected + held)
+
+    async def _write_next(self, chunks: list[bytes], expected: int) -> None:
+        await self._grow(expected)
+        await self._written()
+        self._write = self._workers.start(self._write_in_thread, chunks)
+        await self._flush_beside()
+
+    def _write_in_thread(self, chunks: list[bytes]) -> None:
+        for chunk in chunks:
+            self._writer.write(chunk)
 
     async def _written(self) -> None:
         if self._write is not None:

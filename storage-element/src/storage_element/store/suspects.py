@@ -38,11 +38,6 @@ class Suspects:
             self._known.discard(file_id)
             self._waiting.task_done()
 
-    async def looked_at(self) -> None:
-        """Until all that were noted before have been looked at."""
-        await asyncio.sleep(0)
-        await self._waiting.join()
-
     def _add(self, file_id: UUID) -> None:
         if file_id not in self._known and not self._waiting.full():
             self._known.add(file_id)

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from artstore_core.errors import (
-    ChecksumMismatch,
     Conflict,
-    FileTooLarge,
-    NotFound,
-    StorageFull,
     ValidationFailed,
 )
+from artstore_core.files import File
 from artstore_core.modes import Operation
 
 from storage_element.store.agreement import Agreement
+from storage_element.store.append import Appending
 from storage_element.store.capacity import Capacity, Hold
-from storage_element.store.changes import Logged
 from storage_element.store.concatenate import Concatenation
 from storage_element.store.decisions import Kept
 from storage_element.store.element import Element
-from storage_element.store.files import Keeper, checksum_mismatch, grow_hold
+from storage_element.store.files import checksum_mismatch
+from storage_element.store.keeper import Keeper
 from storage_element.store.locks import KeyedLocks
 from storage_element.store.ports import Clock, Disk, Found, StagedReader, Writer
-from storage_element.store.receive import Body, Receiver, too_large
+from storage_element.store.receive import Body, BodyChecksum, too_large
 from storage_element.store.records import IncomingFile, record_of
 from storage_element.store.upload import Upload, in_use, no_upload
 from storage_element.store.workers import Workers
@@ -39,6 +38,16 @@ class Reserved:
 
     offset: int
     new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An unfinished upload. `offset` will move where it is `busy`."""
+
+    agreement: Agreement
+    offset: int
+    busy: bool
+    last_received: datetime
 
 
 class Uploads:
@@ -57,14 +66,23 @@ class Uploads:
     ) -> None:
         self._disk, self._element, self._capacity = disk, element, capacity
         self._keeper, self._workers, self._now = keeper, workers, now
-        self._max_request_bytes, self._max_file_bytes = max_request_bytes, max_file_bytes
+        self._max_file_bytes = max_file_bytes
         self._uploads: dict[UUID, Upload] = {}
-        self._concatenation = Concatenation(disk, element, capacity, workers, self._agree, max_file_bytes)
+        self._appending = Appending(disk, element, capacity, workers, max_request_bytes, max_file_bytes)
+        self._concatenation = Concatenation(disk, element, capacity, workers, self._appending.agree, max_file_bytes)
         self._one_at_a_time = KeyedLocks()
         element.on_open(self._found)
 
-    async def reserve(self, upload_id: UUID, size: int | None) -> Reserved:
+    async def reserve(
+        self,
+        upload_id: UUID,
+        size: int | None,
+        part_of: UUID | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Reserved:
         """Begins an upload and keeps room for `size` bytes; once more, for an answer that was lost, changes nothing.
+        `part_of` is the upload, begun or not, that it is to be joined into: both last as long as anything comes for one
+        of its parts. `context` is kept for `standing`. One that was begun without a size is given it by the same call.
 
         Raises FileTooLarge, StorageFull, and Conflict for an id that is taken.
         """
@@ -73,14 +91,28 @@ class Uploads:
             raise too_large(self._max_file_bytes)
         async with self._one_at_a_time(upload_id):
             if (there := self._uploads.get(upload_id)) is not None:
-                if there.size != size:
-                    raise Conflict("This upload was begun with another size.")
+                if there.size is None and size is not None and context is None:
+                    return await self._give_size(upload_id, there, size)
+                if (there.size, there.agreement.part_of, there.agreement.context) != (size, part_of, context):
+                    raise Conflict("This upload was begun with another size, or as a part of another one.")
                 return Reserved(await self._measure(upload_id, there), new=False)
             if await self._keeper.find(upload_id) is not None:
                 raise Conflict("A file with this id exists.")
             disk = await self._workers.look(self._disk.usage)
-            await self._begin(upload_id, size, self._capacity.hold(size or 0, self._element.used_bytes, disk))
+            hold = self._capacity.hold(size or 0, self._element.used_bytes, disk)
+            await self._begin(Agreement(upload_id, size, self._now(), part_of=part_of, context=context), hold)
             return Reserved(0, new=True)
+
+    async def standing(self, upload_id: UUID) -> Standing | File:
+        """All that is known of an upload, or the file that it became. Raises NotFound."""
+        await self._element.admit(Operation.METADATA)
+        if (upload := self._uploads.get(upload_id)) is not None:
+            await upload.free_of_the_dead()
+            last = await self._workers.look(self._disk.last_received, upload_id)
+            return Standing(upload.agreement, await self._measure(upload_id, upload), upload.busy, last)
+        if (file := await self._keeper.find(upload_id)) is not None:
+            return file
+        raise no_upload()
 
     async def offset(self, upload_id: UUID) -> tuple[int, int | None]:
         """The bytes that are there, and the most that there may be. Raises NotFound."""
@@ -105,23 +137,24 @@ class Uploads:
         finally:
             await self._workers.run(reader.close)
 
-    async def append(self, upload_id: UUID, offset: int, body: Body, checksum: str | None = None) -> int:
+    async def append(self, upload_id: UUID, offset: int, body: Body, checksum: BodyChecksum | None = None) -> int:
         """Adds a body at `offset`, which must be where the upload ends; gives where it ends now. `checksum` is what the
-        client says the body's SHA-256 is.
+        client says the body's hash is. An append whose body has been silent for long makes way for this one.
 
         Raises NotFound, Conflict, FileTooLarge, StorageFull and ChecksumMismatch; a refused body leaves nothing. Of a
         body that breaks off, what came stays, so that the client can go on from there.
         """
         await self._element.admit(Operation.UPLOAD)
         upload = self._get(upload_id)
+        await upload.free_of_the_dead()
         with upload.alone(self._element.generation):
             upload.check_joined()
             writer = await self._workers.run(self._disk.resume_upload, upload_id, upload.hash_so_far)
             try:
-                await self._note_before(upload, writer)
+                await self._appending.note_before(upload, writer)
                 if writer.size != offset:
                     raise Conflict("The upload ends elsewhere.", headers={"Upload-Offset": str(writer.size)})
-                await self._receive(upload, writer, body, checksum)
+                await self._appending.receive(upload, writer, body, checksum)
             finally:
                 upload.hash_so_far = writer.running()
                 await self._workers.run(self._disk.release, writer)
@@ -179,45 +212,42 @@ class Uploads:
         await self._element.admit(Operation.UPLOAD)
         async with self._one_at_a_time(upload_id):
             if (upload := self._uploads.get(upload_id)) is not None:
+                await upload.free_of_the_dead()
                 with upload.alone(self._element.generation):
                     await self._remove(upload_id)
 
-    async def remove_idle(
-        self, since: datetime, report: Callable[[UUID, int], None], trusted: Callable[[], Awaitable[bool]]
-    ) -> None:
-        """Removes uploads that received nothing since then and gives their room back; tells of each, with its bytes.
+    def families(self) -> list[dict[UUID, Upload]]:
+        """The uploads that there are now; those that are to become one are together."""
+        found: dict[UUID, dict[UUID, Upload]] = {}
+        for upload_id, upload in self._uploads.items():
+            found.setdefault(upload.agreement.part_of or upload_id, {})[upload_id] = upload
+        return list(found.values())
 
-        An upload that a request is working on stays; where the clock is not `trusted`, all do. Raises
-        StorageUnavailable, and then may have removed some.
-        """
-        await self._element.probe()
-        for upload_id, upload in list(self._uploads.items()):
-            # Looked at before it is locked: beside one that goes on nobody is told that somebody else is at work.
-            if await self._is_idle(upload_id, upload, since):
-                if not await trusted():
-                    return
-                async with self._one_at_a_time(upload_id):
-                    await self._remove_if_idle(upload_id, since, report)
+    async def remove_if(self, upload_id: UUID, still: Callable[[], Awaitable[bool]]) -> int | None:
+        """Removes an upload that no request is working on and gives its room back, if it is `still` to be removed once
+        nobody else can come to it. Gives the bytes that it had. Raises StorageUnavailable."""
+        async with self._one_at_a_time(upload_id):
+            upload = self._uploads.get(upload_id)
+            if upload is None or upload.busy:
+                return None
+            with upload.alone(self._element.generation):
+                async with self._element.changing():
+                    if not await still():
+                        return None
+                    await self._remove(upload_id)
+            return upload.hold.written
 
-    async def _remove_if_idle(self, upload_id: UUID, since: datetime, report: Callable[[UUID, int], None]) -> None:
-        upload = self._uploads.get(upload_id)
-        if upload is None or upload.busy:
-            return
+    async def _give_size(self, upload_id: UUID, upload: Upload, size: int) -> Reserved:
         with upload.alone(self._element.generation):
-            async with self._element.changing():
-                if not await self._is_idle(upload_id, upload, since):
-                    return
-                await self._remove(upload_id)
-        report(upload_id, upload.hold.written)
+            writer = await self._workers.run(self._disk.resume_upload, upload_id, upload.hash_so_far)
+            try:
+                await self._appending.give_size(upload, writer, size)
+            finally:
+                await self._workers.run(self._disk.release, writer)
+            return Reserved(await self._measure(upload_id, upload), new=False)
 
-    async def _is_idle(self, upload_id: UUID, upload: Upload, since: datetime) -> bool:
-        try:
-            return await self._workers.look(self._disk.last_received, upload_id) < since
-        except NotFound:
-            return upload.agreement.created_at < since
-
-    async def _begin(self, upload_id: UUID, size: int | None, hold: Hold) -> None:
-        agreement = Agreement(upload_id, size, self._now())
+    async def _begin(self, agreement: Agreement, hold: Hold) -> None:
+        upload_id = agreement.upload_id
         upload = self._uploads[upload_id] = Upload(agreement, hold)
         try:
             with upload.alone(self._element.generation):
@@ -227,57 +257,6 @@ class Uploads:
             self._uploads.pop(upload_id, None)
             self._capacity.release(hold)
             raise
-
-    async def _receive(self, upload: Upload, writer: Writer, body: Body, checksum: str | None) -> None:
-        most = min(self._max_file_bytes if upload.size is None else upload.size, writer.size + self._max_request_bytes)
-        if body.length is not None and writer.size + body.length > most:
-            raise too_large(most)
-
-        async def grow(size: int) -> None:
-            await grow_hold(self._capacity, upload.hold, size, self._element, self._disk, self._workers)
-
-        async def flushed(size: int) -> None:
-            await self._note(upload, size)
-
-        if body.length is not None:
-            # Room for the whole body before its first byte, where the reservation did not say.
-            await self._hold_ahead(upload, writer.size + body.length)
-        if checksum is not None:
-            writer.hash_body()
-        try:
-            await Receiver(writer, self._workers, most=most, grow=grow, flushed=flushed).take(body.source)
-            if checksum is not None and checksum != await self._workers.run(writer.body_checksum):
-                raise checksum_mismatch()
-        except (FileTooLarge, StorageFull, ChecksumMismatch):
-            await self._workers.run(writer.take_back)
-            raise
-        finally:
-            upload.hold.written = writer.size
-            await self._workers.run(writer.flush)
-            await self._note(upload, writer.size)
-
-    async def _note_before(self, upload: Upload, writer: Writer) -> None:
-        """What was taken back, and could not be noted then, must not pass for flushed once other bytes are there."""
-        received = upload.agreement.received
-        if received is None:
-            await self._workers.run(writer.flush)
-        await self._note(upload, writer.size if received is None else min(writer.size, received))
-
-    async def _note(self, upload: Upload, size: int) -> None:
-        """So many of its bytes are flushed: a start after a power cut takes off whatever is more. Raises StorageFull."""
-        if size != upload.agreement.received:
-            await self._agree(upload, upload.agreement.with_received(size))
-
-    async def _agree(self, upload: Upload, agreement: Agreement) -> None:
-        self._element.check_generation(upload.generation)
-        outcome = await self._element.submit(agreement.upload_id, lambda _: agreement.change())
-        assert isinstance(outcome, Logged)
-        upload.agreement, upload.noted = agreement, outcome.sequence
-
-    async def _hold_ahead(self, upload: Upload, size: int) -> None:
-        if size > upload.hold.size:
-            disk = await self._workers.look(self._disk.usage)
-            self._capacity.grow(upload.hold, size, self._element.used_bytes, disk)
 
     async def _keep(
         self, upload_id: UUID, writer: Writer, incoming: IncomingFile, size: int | None, checksum: str | None

@@ -8,6 +8,7 @@ just found broken: that a file which was damaged is right again is for somebody 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -22,6 +23,7 @@ from storage_element.store.inspection import Inspection, ShardNames
 from storage_element.store.jobs import Passed, Run
 from storage_element.store.pace import Pace
 from storage_element.store.ports import Clock, Index
+from storage_element.store.read_errors import ReadErrors
 from storage_element.store.workers import Workers
 
 _SLICE: Final = 256
@@ -48,6 +50,7 @@ class Tools:
 
     disk: Inspection
     examiner: Examiner
+    read_errors: ReadErrors
     element: Element
     workers: Workers
     now: Clock
@@ -62,8 +65,10 @@ class ReconcileWalk:
 
     async def among(self, shards: list[str], run: Run) -> list[str]:
         tools = self._tools
+        await tools.read_errors.load()
         there = await tools.workers.run(tools.disk.shards)
         if run.state.position == 0:
+            await self._forget_purged()
             for name in await tools.workers.run(tools.disk.strangers):
                 Noting(run, self._report)(Finding(kind=FindingKind.UNKNOWN_NAME, name=name, at=tools.now()))
 
@@ -71,6 +76,15 @@ class ReconcileWalk:
             return [shard for shard in shards if shard in there or index.shard(shard)]
 
         return await tools.element.read_index(known, long=True)
+
+    async def _forget_purged(self) -> None:
+        errors = self._tools.read_errors
+
+        def purged(index: Index) -> list[UUID]:
+            return [file_id for file_id in errors.files if index.get(file_id) is None]
+
+        for file_id in await self._tools.element.read_index(purged):
+            await errors.forget(file_id)
 
     async def shard(self, shard: str, run: Run, passed: Passed) -> None:
         tools, note = self._tools, Noting(run, self._report)
@@ -87,9 +101,19 @@ class ReconcileWalk:
                 continue
             for file_id in doubtful:
                 await _judge(tools, file_id, note, run)
+            await self._read_again(ids, set(doubtful), known, run, note)
             await passed(ids[-1], len(ids))
             # Nobody waits for this one: half of the time is for those who wait for something.
             await run.pause(tools.monotonic() - began)
+
+    async def _read_again(
+        self, ids: Sequence[UUID], doubtful: set[UUID], known: dict[UUID, Attributes], run: Run, note: Noting
+    ) -> None:
+        """Those that the disk did not give out lately: until the next scrub could be long."""
+        for file_id in ids:
+            record = known.get(file_id)
+            if record is not None and file_id in self._tools.read_errors and file_id not in doubtful:
+                await _read(self._tools, record, note, run, _spent_of(run))
 
     async def _each(
         self,
@@ -100,10 +124,7 @@ class ReconcileWalk:
         note: Noting,
         passed: Passed,
     ) -> None:
-        async def spent(size: int) -> None:
-            run.state.bytes += size
-            run.check()
-
+        spent = _spent_of(run)
         for file_id in ids:
             record = known.get(file_id)
             if file_id in doubtful or (record is not None and record.status is FileStatus.DAMAGED):
@@ -120,6 +141,7 @@ class ScrubWalk:
         self._tools, self._pace, self._report, self._on_read = tools, pace, report, on_read
 
     async def among(self, shards: list[str], run: Run) -> list[str]:  # noqa: ARG002 - nothing of it is needed here
+        await self._tools.read_errors.load()
         there = await self._tools.workers.run(self._tools.disk.shards)
         return [shard for shard in shards if shard in there]
 
@@ -144,14 +166,23 @@ class ScrubWalk:
                 await passed(file_id, 1)
 
 
+def _spent_of(run: Run) -> Spent:
+    async def spent(size: int) -> None:
+        run.state.bytes += size
+        run.check()
+
+    return spent
+
+
 async def _read(tools: Tools, record: Attributes, note: Noting, run: Run, spent: Spent) -> None:
     """Reads one file that looks right, and looks closer if its bytes are not."""
     file_id = record.file_id
     try:
         found = await tools.examiner.read(file_id, spent)
-    except ReadFailed:
-        note(Finding(kind=FindingKind.READ_ERROR, file_id=file_id, at=tools.now()))
+    except ReadFailed as failed:
+        await _not_given_out(tools, file_id, failed, note, run)
         return
+    await tools.read_errors.forget(file_id)
     if found != (record.checksum, record.size):
         await _judge(tools, file_id, note, run, spent)
 
@@ -163,8 +194,17 @@ async def _judge(
     run.check()
     try:
         await tools.examiner.judge(file_id, note, spent, heal=heal)
-    except ReadFailed:
-        note(Finding(kind=FindingKind.READ_ERROR, file_id=file_id, at=tools.now()))
+    except ReadFailed as failed:
+        await _not_given_out(tools, file_id, failed, note, run)
+
+
+async def _not_given_out(tools: Tools, file_id: UUID, failed: ReadFailed, note: Noting, run: Run) -> None:
+    """Told; and in one run too many it is damage."""
+    note(Finding(kind=FindingKind.READ_ERROR, file_id=file_id, at=tools.now()))
+    if failed.by_the_disk and await tools.read_errors.add(file_id, run.name):
+        with suppress(ReadFailed):
+            if await tools.examiner.give_up(file_id, note):
+                await tools.read_errors.forget(file_id)
 
 
 def _slices(ids: frozenset[UUID], after: UUID | None) -> Iterator[list[UUID]]:

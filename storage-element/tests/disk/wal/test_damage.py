@@ -3,14 +3,11 @@ refuses the start, and changes nothing."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from artstore_core.errors import StorageFull, StorageUnavailable
-from element_faults import FailingFileSystem
-from element_roots import DATA, ONE, Root, change, file_id, put
+from element_roots import ONE, Root, change, file_id, flipped, put
 from storage_element.disk.durable import Durable
 from storage_element.disk.filesystem import RealFileSystem
 from storage_element.disk.verification import Verification
@@ -97,7 +94,7 @@ def test_flipped_bit_in_the_last_group_is_a_torn_tail(wal: Wal) -> None:
     whole = path.read_bytes()
     padding = 0
     for bit in range(8 * wal.ends[-2], 8 * wal.ends[-1], 3):
-        path.write_bytes(_flipped(whole, bit))
+        path.write_bytes(flipped(whole, bit))
         if len(wal.read()) == 6:
             padding += 1
     assert padding <= 7 * 8 // 3 + 1  # zeroes behind a group say nothing
@@ -109,18 +106,18 @@ def test_damage_before_a_whole_later_group_refuses_to_start(wal: Wal) -> None:
     whole = path.read_bytes()
     end = len(whole[: wal.ends[1]].rstrip(b"\0"))  # of the first group, but for its padding, which says nothing
     for bit in range(8 * wal.ends[0], 8 * end):
-        path.write_bytes(_flipped(whole, bit))
+        path.write_bytes(flipped(whole, bit))
         with pytest.raises(LogDamaged, match="Nothing was changed") as caught:
             wal.read()
         assert (caught.value.path, caught.value.offset) == (path, wal.ends[0])
-        assert path.read_bytes() == _flipped(whole, bit)
+        assert path.read_bytes() == flipped(whole, bit)
 
 
 def test_damaged_segment_header_refuses_to_start(wal: Wal) -> None:
     (path,) = wal.paths()
     whole = path.read_bytes()
     for bit in range(8 * SEGMENT_HEADER_BYTES):
-        path.write_bytes(_flipped(whole, bit))
+        path.write_bytes(flipped(whole, bit))
         with pytest.raises(LogDamaged) as caught:
             wal.read()
         assert caught.value.offset == 0
@@ -218,7 +215,7 @@ def test_body_that_contains_this_very_log_is_a_body(wal: Wal) -> None:
     for cut in range(wal.ends[-2], len(whole), 97):
         path.write_bytes(whole[:cut])
         assert len(wal.read()) == 6
-    path.write_bytes(_flipped(whole, 8 * wal.ends[-2] + 3))  # its header is damaged, its content all there
+    path.write_bytes(flipped(whole, 8 * wal.ends[-2] + 3))  # its header is damaged, its content all there
     assert len(wal.read()) == 6
 
 
@@ -228,7 +225,7 @@ def test_body_that_contains_a_whole_other_log_is_a_body(tmp_path: Path, wal: Wal
         other.append(put(file_id(number)))
     wal.append(put(file_id(9), other.paths()[0].read_bytes()))
     (path,) = wal.paths()
-    path.write_bytes(_flipped(path.read_bytes(), 8 * wal.ends[-2] + 3))
+    path.write_bytes(flipped(path.read_bytes(), 8 * wal.ends[-2] + 3))
     assert len(wal.read()) == 6
 
 
@@ -273,7 +270,7 @@ def test_clients_hear_that_the_log_is_damaged_and_the_report_says_where(tmp_path
     root.open()
     (segment,) = root.segments()
     root.close()
-    segment.write_bytes(_flipped(segment.read_bytes(), 40) + bytes(10))
+    segment.write_bytes(flipped(segment.read_bytes(), 40) + bytes(10))
     with pytest.raises(LogDamaged) as caught:
         root.again()
     assert caught.value.message == "The write-ahead log is damaged; nothing was changed. See the element's log."
@@ -281,153 +278,3 @@ def test_clients_hear_that_the_log_is_damaged_and_the_report_says_where(tmp_path
     assert root.reports == [
         ("the log is damaged: this is no segment of a log, or of another version", f"wal/{segment.name} at byte 0")
     ]
-
-
-def _flipped(data: bytes, bit: int) -> bytes:
-    made = bytearray(data)
-    made[bit // 8] ^= 1 << bit % 8
-    return bytes(made)
-
-
-# The same through a whole data root.
-
-
-def test_torn_tail_is_kept_in_quarantine_reported_and_cut_off(tmp_path: Path) -> None:
-    root = Root(tmp_path)
-    root.open()
-    root.append(put())
-    (segment,) = root.segments()
-    whole = segment.stat().st_size
-    root.append(put(file_id(1)))
-    os.truncate(segment, segment.stat().st_size - 8)
-    torn = segment.read_bytes()
-    root.again()
-    assert root.listed() == [ONE]
-    (aside,) = (root.path / "quarantine").iterdir()
-    assert aside.read_bytes() == torn
-    assert [(what[:36], name) for what, name in root.reports] == [
-        ("a torn tail of the log was set aside", f"{segment.name} at byte {whole}")
-    ]
-    root.perform(put(file_id(2)))
-    root.again()
-    assert (root.listed(), root.reports) == ([ONE, file_id(2)], [])
-    root.close()
-
-
-def test_two_torn_tails_are_both_kept(tmp_path: Path) -> None:
-    root = Root(tmp_path)
-    root.open()
-    for number in (0, 1):
-        root.append(put(file_id(number)))
-        (segment,) = root.segments()
-        os.truncate(segment, SEGMENT_HEADER_BYTES + 50)
-        root.again()
-    assert len(root.names("quarantine")) == 2
-    assert root.listed() == []
-    root.close()
-
-
-def test_damaged_log_changes_nothing_at_a_start(tmp_path: Path) -> None:
-    root = Root(tmp_path / "root")
-    root.open()
-    root.append(put())
-    (segment,) = root.segments()
-    end = segment.stat().st_size
-    root.append(put(file_id(1)))
-    root.close()
-    segment.write_bytes(_flipped(segment.read_bytes(), 8 * (end - 20)))
-    before = {path: path.read_bytes() for path in root.path.rglob("*") if path.is_file()}
-    for _ in range(2):
-        with pytest.raises(LogDamaged, match="wal dump"):
-            root.again()
-    assert {path: path.read_bytes() for path in root.path.rglob("*") if path.is_file()} == before
-    segment.write_bytes(_flipped(segment.read_bytes(), 8 * (end - 20)))  # restored
-    root.again()
-    assert root.listed() == [ONE, file_id(1)]
-    root.close()
-
-
-@pytest.mark.parametrize("kind", ["write", "fdatasync"])
-def test_failed_call_of_an_append_ends_writing_and_a_restart_recovers(tmp_path: Path, kind: str) -> None:
-    filesystem = FailingFileSystem(most_per_write=100)
-    root = Root(tmp_path, filesystem)
-    root.open()
-    root.append(put())
-    filesystem.fail(on=[kind])
-    with pytest.raises(StorageUnavailable):
-        root.append(put(file_id(1)))
-    for _ in range(3):
-        with pytest.raises(StorageUnavailable):
-            root.append(put(file_id(2)))
-    root.again()
-    assert set(root.listed()) in ({ONE}, {ONE, file_id(1)})
-    assert root.read() == DATA
-    root.perform(put(file_id(3)))
-    root.close()
-
-
-def test_group_that_cannot_be_cut_off_again_ends_writing(tmp_path: Path) -> None:
-    class Full(FailingFileSystem):
-        def truncate(self, handle: int, size: int) -> None:  # noqa: ARG002
-            raise OSError(5, "injected")
-
-    filesystem = Full(most_per_write=100)
-    root = Root(tmp_path, filesystem)
-    root.open()
-    root.append(put())
-    filesystem.fail(at=3, on=["write"], error=28)
-    with pytest.raises(StorageUnavailable):
-        root.append(put(file_id(1)))
-    with pytest.raises(StorageUnavailable):
-        root.append(put(file_id(2)))
-    root.again()
-    assert root.listed() == [ONE]
-    root.close()
-
-
-def test_full_disk_while_the_next_segment_is_begun_leaves_the_old_one_in_use(tmp_path: Path) -> None:
-    filesystem = FailingFileSystem(most_per_write=100)
-    root = Root(tmp_path, filesystem)
-    root.open()
-    root.append(put())
-    for at in (1, 2):
-        filesystem.fail(at=at, on=["write"], error=28)
-        with pytest.raises(StorageFull):
-            root.disk.rotate_log()
-        assert len(root.segments()) == 1
-        root.append(put(file_id(at)))
-    assert f"unlink {2:016x}.wal" in filesystem.log
-    assert filesystem.log[filesystem.log.index(f"unlink {2:016x}.wal") + 1] == "fsync_dir wal"
-    root.again()
-    assert root.listed() == [ONE, file_id(1), file_id(2)]
-    root.close()
-
-
-@pytest.mark.parametrize("kind", ["open", "fsync", "fsync_dir"])
-def test_failure_while_the_next_segment_is_begun_ends_writing(tmp_path: Path, kind: str) -> None:
-    filesystem = FailingFileSystem()
-    root = Root(tmp_path, filesystem)
-    root.open()
-    root.append(put())
-    filesystem.fail(on=[kind])
-    with pytest.raises(StorageUnavailable):
-        root.disk.rotate_log()
-    with pytest.raises(StorageUnavailable):
-        root.append(put(file_id(1)))
-    root.again()
-    assert root.listed() == [ONE]
-    root.close()
-
-
-def test_log_over_many_segments_is_replayed_in_order(tmp_path: Path) -> None:
-    root = Root(tmp_path)
-    root.open()
-    root.append(put())
-    for revision in range(2, 8):
-        root.disk.rotate_log()
-        root.append(change(ChangeKind.SET, revision=revision))
-    assert len(root.segments()) == 7
-    root.again()
-    assert root.disk.attributes(ONE).revision == 7
-    assert len(root.segments()) == 1
-    root.close()

@@ -71,7 +71,7 @@ class ReaderPool:
 class SharedConnection:
     """For an index in memory, which has a single connection: readers take turns with the writer."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: threading.Lock) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock: AbstractContextManager[None]) -> None:
         self._connection, self._lock = connection, lock
         self._closed = False
 

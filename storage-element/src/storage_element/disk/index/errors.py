@@ -12,6 +12,10 @@ from artstore_core.errors import StorageFull, StorageUnavailable
 from storage_element.store.ports import RebuildNeeded
 
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+_PERHAPS_FULL: Final = frozenset({sqlite3.SQLITE_IOERR_WRITE})
+"""Of what write(2) says SQLite knows ENOSPC alone. A quota that is used up (EDQUOT) and a limit on the length of files
+(EFBIG) come out as this, and so does a broken disk. A write that failed was rolled back: it says nothing about what the
+index holds."""
 _PASSING: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -42,14 +46,18 @@ class IndexDoubtful(RebuildNeeded):
         return self.detail
 
 
+IsFull = Callable[[], bool]
+"""Whether the disk takes nothing more now. Asked only once something was not written."""
+
+
 @contextmanager
-def meaning(doubted: Callable[[IndexDoubtful], None]) -> Iterator[None]:
+def meaning(doubted: Callable[[IndexDoubtful], None], is_full: IsFull) -> Iterator[None]:
     """Turns SQLite's errors into StorageFull (507), StorageUnavailable (503) or IndexDoubtful; calls `doubted` before
     the last of these is raised."""
     try:
         yield
     except sqlite3.Error as error:
-        failure = failure_of(error)
+        failure = failure_of(error, is_full)
         if isinstance(failure, IndexDoubtful):
             doubted(failure)
         raise failure from error
@@ -58,18 +66,18 @@ def meaning(doubted: Callable[[IndexDoubtful], None]) -> Iterator[None]:
         raise
 
 
-def failure_of(error: sqlite3.Error) -> StorageFull | StorageUnavailable | IndexDoubtful:
+def failure_of(error: sqlite3.Error, is_full: IsFull) -> StorageFull | StorageUnavailable | IndexDoubtful:
     code = _code(error)
-    if code in _FULL:
+    if code in _FULL or (code in _PERHAPS_FULL and is_full()):
         return StorageFull("The storage element is full.")
     if code in _PASSING or _primary(error) in _PASSING:
         return StorageUnavailable("The storage element's index cannot be used now.")
     return IndexDoubtful(f"SQLite says: {error}")
 
 
-def failure_to_open(error: sqlite3.Error) -> StorageFull | StorageUnavailable | IndexDoubtful:
+def failure_to_open(error: sqlite3.Error, is_full: IsFull) -> StorageFull | StorageUnavailable | IndexDoubtful:
     """Opening fails for a file that is not there as well; and one that somebody else has is no reason to replace it."""
-    failure = failure_of(error)
+    failure = failure_of(error, is_full)
     return IndexDoubtful(f"it cannot be opened: {error}") if _primary(error) == sqlite3.SQLITE_CANTOPEN else failure
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -20,10 +20,15 @@ from storage_element.disk.failures import meaning as meaning_of_the_disk
 from storage_element.disk.index import queries, schema, writes
 from storage_element.disk.index.connections import ReaderPool, Readers, SharedConnection, transaction
 from storage_element.disk.index.errors import IndexDoubtful, failure_to_open, meaning
+from storage_element.disk.index.room import is_full
 from storage_element.disk.index.rows import STATUSES, Entry, Row, microseconds, row_of
+from storage_element.disk.index.turns import Turns
 
 _FILL_BATCH: Final = 10_000
 _SHARD_BATCH: Final = 50_000
+"""So many are sorted together: the more, the fewer pages each file costs."""
+_SHARD_SLICE: Final = 2_000
+"""So many are written at once: what is applied waits for no more."""
 _TRIM_BATCH: Final = 10_000
 
 
@@ -66,7 +71,9 @@ class SqliteIndex:
         self._path, self._writer, self._clock, self._limits = path, writer, clock, limits
         self._wal = None if path is None else schema.wal_of(path)
         self._next_checkpoint = limits.max_wal_bytes
-        self._writing = threading.Lock()
+        self._writing, self._sharding = Turns(), threading.Lock()
+        self._lowest_put: int | None = None
+        """The lowest number that was put since somebody looked which files are not in `shards` yet."""
         self._closed = False
         self.doubt: IndexDoubtful | None = None
         self._state = schema.load_state(writer)
@@ -99,7 +106,7 @@ class SqliteIndex:
                 raise
             return index
         except sqlite3.Error as error:
-            raise failure_to_open(error) from error
+            raise failure_to_open(error, lambda: is_full(path)) from error
 
     @classmethod
     def create(
@@ -113,7 +120,7 @@ class SqliteIndex:
     ) -> SqliteIndex:
         """Replaces what is there, which nobody may have open; in memory where `path` is None. Until `fill` has ended,
         which a new element calls with nothing, it does not count as an index."""
-        with meaning(lambda _: None):
+        with meaning(lambda _: None, lambda: is_full(path)):
             if path is not None:
                 with meaning_of_the_disk():
                     schema.remove(path)
@@ -163,7 +170,7 @@ class SqliteIndex:
         if self.applied:
             raise ValueError("only an empty index can be filled")
         entries = (Entry(sequence, attributes) for sequence, attributes in enumerate(records, 1))
-        with meaning(self._doubted), meaning_of_the_disk(), schema.in_bulk(self._writer, self._path):
+        with self._meaning(), meaning_of_the_disk(), schema.in_bulk(self._writer, self._path):
             while batch := [row_of(entry) for entry in islice(entries, _FILL_BATCH)]:
                 with self._writing:
                     self._put(batch, shards=True)
@@ -195,6 +202,9 @@ class SqliteIndex:
             )
             schema.store_state(self._writer, state)
         self._state = state
+        if rows:
+            lowest = min(row.sequence for row in rows)
+            self._lowest_put = lowest if self._lowest_put is None else min(self._lowest_put, lowest)
 
     def trim(self, before: datetime) -> int:
         """Drops the tombstones of files purged before then, and gives how many."""
@@ -221,7 +231,7 @@ class SqliteIndex:
                 return
             self._closed = True
             try:
-                with meaning(self._doubted):
+                with self._meaning():
                     self._checkpoint()
             finally:
                 self._readers.close()
@@ -253,25 +263,44 @@ class SqliteIndex:
 
     def shard(self, shard: str) -> dict[UUID, Attributes]:
         """All files of one directory. Writes: the index notes only now which files are in which."""
-        while self._state.sharded < self._state.applied:
-            with self._change():
-                with transaction(self._writer, "IMMEDIATE"):
-                    state = writes.catch_up_shards(self._writer, self._state, _SHARD_BATCH)
-                    schema.store_state(self._writer, state)
-                self._state = state
-                self._bound_wal()
+        with self._sharding:
+            while self._state.sharded < self._state.applied:
+                self._catch_up_shards()
         with self._reading() as connection:
             return queries.shard(connection, shard)
 
+    def _catch_up_shards(self) -> None:
+        """In slices, between which others may write."""
+        with self._writing:
+            self._lowest_put = None
+            after, until = self._state.sharded, min(self._state.applied, self._state.sharded + _SHARD_BATCH)
+        with self._reading() as connection:
+            places = iter(writes.not_in_shards(connection, after, until))
+        while some := list(islice(places, _SHARD_SLICE)):
+            with self._change():
+                with transaction(self._writer, "IMMEDIATE"):
+                    writes.add_to_shards(self._writer, some)
+                self._bound_wal()
+        with self._change():
+            # What a full disk held up is put late, under a number that was passed already.
+            sharded = until if self._lowest_put is None else min(until, self._lowest_put - 1)
+            state = replace(self._state, sharded=sharded)
+            with transaction(self._writer, "IMMEDIATE"):
+                schema.store_state(self._writer, state)
+            self._state = state
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with meaning(self._doubted), self._readers.borrow() as connection:
+        with self._meaning(), self._readers.borrow() as connection:
             yield connection
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        with self._writing, meaning(self._doubted):
+        with self._writing, self._meaning():
             yield
+
+    def _meaning(self) -> AbstractContextManager[None]:
+        return meaning(self._doubted, lambda: is_full(self._path))
 
     def _doubted(self, doubt: IndexDoubtful) -> None:
         self.doubt = self.doubt or doubt

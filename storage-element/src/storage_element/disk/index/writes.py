@@ -19,9 +19,11 @@ _DROP: Final = "DELETE FROM files WHERE sequence = ?"
 _DROP_TOMBSTONE: Final = "DELETE FROM tombstones WHERE sequence = ?"
 _ADD_TO_SHARD: Final = "INSERT OR IGNORE INTO shards (shard, id) VALUES (?, ?)"
 _DROP_FROM_SHARD: Final = "DELETE FROM shards WHERE shard = ? AND id = ?"
-_CATCH_UP_SHARDS: Final = """
-INSERT OR IGNORE INTO shards (shard, id)
-SELECT lower(substr(hex(id), -3)), id FROM files WHERE sequence > ? AND sequence <= ? ORDER BY 1
+_NOT_IN_SHARDS: Final = """
+SELECT lower(substr(hex(id), -3)), id, sequence FROM files WHERE sequence > ? AND sequence <= ? ORDER BY 1
+"""
+_ADD_IF_UNCHANGED: Final = """
+INSERT OR IGNORE INTO shards (shard, id) SELECT ?, ? WHERE EXISTS (SELECT 1 FROM files WHERE sequence = ?)
 """
 _OLDEST_TOMBSTONES: Final = "SELECT sequence FROM tombstones INDEXED BY by_purge WHERE purged_at < ? LIMIT ?"
 
@@ -108,10 +110,18 @@ def _summed(state: State, rows: Iterable[Row], replaced: list[Old]) -> tuple[int
     return used_bytes, tuple(counts[:PURGED])
 
 
-def catch_up_shards(connection: sqlite3.Connection, state: State, at_most: int) -> State:
-    sharded = min(state.applied, state.sharded + at_most)
-    connection.execute(_CATCH_UP_SHARDS, (state.sharded, sharded))
-    return replace(state, sharded=sharded)
+Place = tuple[str, bytes, int]
+"""Shard, id and sequence number of a file."""
+
+
+def not_in_shards(connection: sqlite3.Connection, after: int, until: int) -> list[Place]:
+    """In the order of shards, of which each page is then written once. Only reads."""
+    return connection.execute(_NOT_IN_SHARDS, (after, until)).fetchall()
+
+
+def add_to_shards(connection: sqlite3.Connection, places: Iterable[Place]) -> None:
+    """But for files that changed meanwhile: those have a later number, or are gone."""
+    connection.executemany(_ADD_IF_UNCHANGED, places)
 
 
 def drop_tombstones(connection: sqlite3.Connection, state: State, before: int, at_most: int) -> tuple[State, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -76,6 +76,9 @@ class LogEnd:
     torn: Tail | None
 
 
+NO_LOG: Final = LogEnd(None, None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """A whole group, and where it lies."""
@@ -112,7 +115,7 @@ class LogReader:
             for _ in group.checked():
                 pass
         if walk.header is None:
-            return LogEnd(None, None, walk.torn)
+            return replace(NO_LOG, torn=walk.torn)
         return LogEnd(walk.first_sequence, walk.next_sequence, walk.torn)
 
     def groups(self) -> Iterator[Group]:

@@ -13,10 +13,10 @@ from artstore_core.errors import FileDamaged, NotFound, StorageUnavailable
 from storage_element.disk import layout as names
 from storage_element.disk.committed import CommittedFiles
 from storage_element.disk.durable import Durable
-from storage_element.disk.failures import failure, meaning
+from storage_element.disk.every_record import shards
+from storage_element.disk.failures import NOT_GIVEN_OUT, failure, meaning
 from storage_element.disk.filesystem import READ, DropsCache, FileSystem
 from storage_element.disk.layout import Layout
-from storage_element.disk.records import shards
 from storage_element.disk.small_files import read_small, replace_durably
 from storage_element.store.inspection import Seen, ShardNames
 
@@ -168,6 +168,22 @@ class Inspector:
             except FileExistsError:
                 return 0
         return len(content)
+
+    def set_aside_unreadable(self, file_id: UUID) -> int | None:
+        path = self._layout.attributes(file_id)
+        try:
+            read_small(self._filesystem, path)
+        except (FileNotFoundError, ValueError):
+            return None
+        except OSError as error:
+            if error.errno not in NOT_GIVEN_OUT:
+                raise failure(error) from error
+        else:
+            return None
+        with meaning():
+            size = self._filesystem.length(path)
+            self._filesystem.rename(path, self._layout.set_aside(path))
+            return size
 
     def quarantine_bytes(self) -> int:
         directory, total = self._layout.quarantine, 0
