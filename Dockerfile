@@ -18,7 +18,7 @@ COPY ingester-service ingester-service
 COPY query-service query-service
 COPY render-service render-service
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels \
-        ./libs/artstore-core ./libs/artstore-kit ./libs/artstore-auth ./libs/artstore-postgres ./libs/artstore-tickets ./libs/artstore-transfer \
+        ./libs/artstore-core ./libs/artstore-kit ./libs/artstore-auth ./libs/artstore-audit ./libs/artstore-outbox ./libs/artstore-postgres ./libs/artstore-tickets ./libs/artstore-transfer \
         ./libs/artstore-client ./libs/artstore-stack ./gateway \
         ./admin-service ./storage-element ./ingester-service ./query-service ./render-service \
  && /opt/artstore/bin/python -m pip install --no-cache-dir --no-deps --no-index /wheels/*.whl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from contextvars import ContextVar
 from typing import Annotated, Protocol
 
 from artstore_core.scopes import Principal, Scope
@@ -15,6 +16,12 @@ from artstore_auth.verify import TokenVerifier
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", scheme_name="accessToken")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 RequirePrincipal = Callable[..., Awaitable[Principal]]
+_asking: ContextVar[Principal | None] = ContextVar("artstore_principal", default=None)
+
+
+def current_principal() -> Principal | None:
+    """Who asks in this request, once its token was verified; also when the request was refused after that."""
+    return _asking.get()
 
 
 class Standing(Protocol):
@@ -45,9 +52,11 @@ class Guard:
         return principal
 
     async def authenticate(self, credentials: HTTPAuthorizationCredentials | None) -> Principal:
+        _asking.set(None)
         if credentials is None:
             raise missing_token()
         principal = await self._verifier.verify(credentials.credentials)
+        _asking.set(principal)
         if self._standing is not None:
             await self._standing.check(principal)
         return principal

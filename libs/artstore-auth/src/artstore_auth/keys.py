@@ -17,6 +17,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 FRESH_SECONDS = 300.0
+"""How old keys may be and still be believed unasked. Admin signs with a key only when it was published for longer."""
+RENEW_SECONDS = 240.0
+"""From then on they are renewed behind the requests' back, so that in steady use none ever waits."""
 REFETCH_SECONDS = 5.0
 """At most one fetch in this time: unknown key ids in forged tokens must not become a flood towards admin."""
 
@@ -32,7 +35,7 @@ class KeySource(Protocol):
 
 
 class NoKeys(Exception):
-    """No key was ever seen, and admin cannot be asked now."""
+    """Whether there is such a key cannot be said: admin cannot be asked now, and what is known is old, or nothing."""
 
 
 def parse_jwks(document: Mapping[str, Any]) -> dict[str, RSAKey]:
@@ -50,8 +53,9 @@ def parse_jwks(document: Mapping[str, Any]) -> dict[str, RSAKey]:
 class RemoteKeys:
     """Keys of one JWKS URL.
 
-    Stale keys keep working while the URL cannot be reached: admin being down must stop nobody. A key that admin
-    withdrew is dropped at the next fetch that succeeds.
+    Keys are never older than `fresh_seconds` while the URL can be reached: a service that nobody asked anything for
+    long fetches before it believes a key that may have been withdrawn meanwhile. Stale keys keep working while it
+    cannot be reached: admin being down must stop nobody. An unknown key is fetched at once.
     """
 
     def __init__(
@@ -61,9 +65,14 @@ class RemoteKeys:
         *,
         cache_file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        fresh_seconds: float = FRESH_SECONDS,
+        refetch_seconds: float = REFETCH_SECONDS,
     ) -> None:
         self._url, self._client, self._cache_file, self._clock = url, client, cache_file, clock
+        self._fresh_seconds, self._refetch_seconds = fresh_seconds, refetch_seconds
+        self._renew_seconds = fresh_seconds * RENEW_SECONDS / FRESH_SECONDS
         self._keys: dict[str, RSAKey] = {}
+        self._failed = False
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
         self._lock = asyncio.Lock()
@@ -73,15 +82,16 @@ class RemoteKeys:
     async def find(self, kid: str) -> RSAKey | None:
         if not self._loaded:
             await self._load_once()
-        key = self._keys.get(kid)
-        if key is None:
+        age = self._age(self._fetched_at)
+        if kid not in self._keys or (age >= self._fresh_seconds and not self._failed):
             await self._refresh()
-        elif self._age(self._fetched_at) >= FRESH_SECONDS and self._may_try():
-            # Nobody waits for this one: a key that is merely stale still works while admin hangs.
+        elif age >= self._renew_seconds and self._may_try():
+            # Nobody waits for this one: where admin did not answer a moment ago, stale keys are as good as it gets.
             self._background = asyncio.create_task(self._refresh())
-        if not self._keys:
-            raise NoKeys
-        return self._keys.get(kid)
+        key = self._keys.get(kid)
+        if key is None and self._age(self._fetched_at) >= self._fresh_seconds:
+            raise NoKeys  # it may have been published since
+        return key
 
     async def probe(self) -> None:
         """For readiness: raises when the keys cannot be fetched now, whatever is cached."""
@@ -91,8 +101,10 @@ class RemoteKeys:
         async with self._lock:
             if not self._may_try():
                 return
-            with contextlib.suppress(httpx.HTTPError, ValueError, TimeoutError):
-                await self._fetch()  # what is cached goes on serving; readiness tells of a failure
+            try:
+                await self._fetch()
+            except (httpx.HTTPError, ValueError, TimeoutError):
+                self._failed = True  # what is cached goes on serving; readiness tells of it
 
     async def _load_once(self) -> None:
         async with self._lock:
@@ -101,7 +113,7 @@ class RemoteKeys:
                 self._loaded = True
 
     def _may_try(self) -> bool:
-        return self._age(self._tried_at) >= REFETCH_SECONDS
+        return self._age(self._tried_at) >= self._refetch_seconds
 
     async def _fetch(self) -> None:
         self._tried_at = self._clock()
@@ -112,9 +124,10 @@ class RemoteKeys:
         if not keys:
             raise ValueError("an empty JWK set")
         changed = keys.keys() != self._keys.keys()
-        self._keys, self._fetched_at, self._loaded = keys, self._clock(), True
+        self._keys, self._fetched_at, self._loaded, self._failed = keys, self._tried_at, True, False
         if changed and self._cache_file is not None:
-            await asyncio.to_thread(self._save, response.content)
+            with contextlib.suppress(OSError):  # a full disk costs a restart without admin, and no request
+                await asyncio.to_thread(self._save, response.content)
 
     def _age(self, moment: float | None) -> float:
         return float("inf") if moment is None else self._clock() - moment

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from artstore_kit.client_address import ClientAddress, Network
 from artstore_kit.direct import Direct, DirectRoute
-from artstore_kit.errors import install_error_handlers
+from artstore_kit.errors import Refused, install_error_handlers
 from artstore_kit.health import Check, Health
 from artstore_kit.metrics import HttpMetrics, new_registry
 from artstore_kit.middleware import BodyLimit, LingeringRefusal, RequestMiddleware
@@ -44,8 +45,12 @@ def create_app(
     registry: CollectorRegistry | None = None,
     is_byte_route: Callable[[str], bool] = _no_byte_routes,
     direct: Sequence[DirectRoute] = (),
+    trusted_proxies: Sequence[Network] = (),
+    refused: Refused | None = None,
 ) -> FastAPI:
     """An app with the agreed errors, health, metrics, ids and body limit around `routers`.
+
+    `refused` hears of every 401 and 403, for the audit log. `trusted_proxies`: see `ClientAddress`.
 
     `direct` are endpoints of `routers` that are asked so often that they get a shorter way. `is_byte_route` names the paths that stream bodies and check their size themselves. `app.state.health` is the
     Health, for the server to set `draining`.
@@ -76,12 +81,14 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.health = health
-    install_error_handlers(app)
+    install_error_handlers(app, refused)
     if direct:
         app.add_middleware(Direct, routes=direct)
     app.add_middleware(BodyLimit, limit=MAX_JSON_BODY_BYTES, is_byte_route=is_byte_route)
     app.add_middleware(LingeringRefusal, is_byte_route=is_byte_route)
     app.add_middleware(RequestMiddleware, metrics=HttpMetrics(registry))
+    if trusted_proxies:
+        app.add_middleware(ClientAddress, trusted=trusted_proxies)
     if tracing is not None:
         app.add_middleware(tracing.wrap)
     for router in (*routers, health.router(), _metrics_router(registry)):

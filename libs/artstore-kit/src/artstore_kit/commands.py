@@ -14,12 +14,16 @@ from artstore_kit.settings import ServiceSettings, load
 S = TypeVar("S", bound=ServiceSettings)
 
 
+def _no_arguments(_parser: argparse.ArgumentParser) -> None: ...
+
+
 @dataclass(frozen=True)
 class Command:
-    """`words` explains it in `--help`."""
+    """`words` explains it in `--help`. `arguments` adds the command's own, which `run` gets by their names."""
 
-    run: Callable[[], None]
+    run: Callable[..., None]
     words: str
+    arguments: Callable[[argparse.ArgumentParser], None] = _no_arguments
 
 
 def prepare(settings: type[S], service: ServiceInfo) -> S:
@@ -36,5 +40,6 @@ def run_command(
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=service.description)
     choices = parser.add_subparsers(dest="command", required=True)
     for name, command in commands.items():
-        choices.add_parser(name, help=command.words)
-    commands[parser.parse_args(arguments).command].run()
+        command.arguments(choices.add_parser(name, help=command.words))
+    given = vars(parser.parse_args(arguments))
+    commands[given.pop("command")].run(**given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -25,6 +25,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from artstore_kit.context import current_request_id
+
+Refused = Callable[[Request, ArtStoreError], None]
+"""Hears of a request that was refused for who asks: 401 and 403. Must not wait for anything."""
 
 
 class ErrorBody(BaseModel):
@@ -91,9 +94,11 @@ def _allowed_methods(request: Request) -> str:
     )
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    async def domain(_request: Request, error: Exception) -> JSONResponse:
+def install_error_handlers(app: FastAPI, refused: Refused | None = None) -> None:
+    async def domain(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, ArtStoreError)
+        if refused is not None and error.status in (401, 403):
+            refused(request, error)
         return error_response(error)
 
     async def validation(_request: Request, error: Exception) -> JSONResponse:

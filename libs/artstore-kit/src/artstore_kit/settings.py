@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from artstore_kit.client_address import LOOPBACK, Network
+
+
+def _listed(value: object) -> object:
+    """A list as one writes it in a shell: `10.0.0.0/8, ::1/128`. An empty value is an empty list."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -41,6 +51,9 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "text"] = Field(default="json", description="json for machines, text for people")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged")
     shutdown_grace_seconds: int = Field(default=30, ge=0, description="How long requests in flight may take to finish")
+    trusted_proxies: Networks = Field(
+        default=LOOPBACK, description="Networks whose X-Forwarded-For is believed, comma separated"
+    )
 
     @classmethod
     def settings_customise_sources(

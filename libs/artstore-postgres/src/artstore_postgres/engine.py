@@ -88,6 +88,12 @@ class Postgres:
         async with self._translated(), self._engine.connect() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def on(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
+        """A transaction like any other, on a connection that `reading` gave and that is held on. Raises what `away` makes."""
+        async with self._translated(), connection.begin():
+            yield connection
+
     async def probe(self) -> None:
         """For readiness: raises when no statement can be run."""
         async with self._engine.connect() as connection:
