@@ -94,6 +94,10 @@ power-cut: venv ## 240 power cuts of a real ext4 under a busy element, then with
 	PYTHONPATH=tests/power_cut $(BIN)/python -m power_cut --cuts 60 --weaken fsync
 	PYTHONPATH=tests/power_cut $(BIN)/python -m power_cut --cuts 120 --weaken directory-fsync
 
+.PHONY: two-replicas
+two-replicas: venv ## Two replicas of admin behind Envoy, one killed every few seconds, two minutes of mixed load
+	ARTSTORE_REPLICAS_SECONDS=120 $(BIN)/pytest -q -s admin-service/tests/test_two_replicas.py
+
 ##@ Figures
 
 .PHONY: bench-big-file
@@ -107,3 +111,7 @@ bench-storage: venv ## The element beside nginx and copyparty: 1 GiB and 10 KiB,
 .PHONY: bench-million
 bench-million: venv ## An element with 1,000,000 files: start, rebuild of the index, pages, memory
 	$(BIN)/python -m bench.million_files
+
+.PHONY: bench-rebuild
+bench-rebuild: venv ## The registry from 1,000,000 files of an element: rate, memory, and what 100 changes cost then
+	$(BIN)/python -m bench.rebuild

@@ -132,7 +132,7 @@ class Elements:
 
     def __init__(self, certificate: Certificate) -> None:
         self._certificate, self._issuer = certificate, TokenIssuer()
-        self._keys = _serve_json(self._issuer.jwks())
+        self._keys = serve_json(self._issuer.jwks())
 
     def close(self) -> None:
         self._keys.shutdown()
@@ -171,7 +171,7 @@ class Elements:
         )
 
 
-def _serve_json(content: Any) -> ThreadingHTTPServer:
+def serve_json(content: Any) -> ThreadingHTTPServer:
     body = json.dumps(content).encode()
 
     class Handler(BaseHTTPRequestHandler):

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from admin_people import MovedClock, People
 from admin_service.config import Settings
 from admin_service.db.engine import Database as Store
 from admin_service.db.migrate import MIGRATIONS
 from admin_service.main import build
 from admin_support import GIVEN, ISSUER, KEY, Admin, run_bootstrap
 from artstore_postgres.engine import make_engine
+from artstore_stack.tls import LocalCa
 from artstore_testing.postgres import Database, PostgresServer
 from asgi_lifespan import LifespanManager
+from element_world import World, running_world
 from pydantic import SecretStr
 
 
@@ -62,3 +66,51 @@ async def admin(settings: Settings) -> AsyncIterator[Admin]:
     ):
         yield Admin(http, store)
     await store.close()
+
+
+@pytest.fixture
+async def world(settings: Settings, tmp_path: Path) -> AsyncIterator[World]:
+    """Admin beside real storage elements."""
+    async with running_world(settings, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture
+async def replicas(settings: Settings, clock: MovedClock) -> AsyncIterator[tuple[People, People]]:
+    """Two apps on one database and one clock."""
+    async with _replica(settings, clock) as one, _replica(settings, clock) as other:
+        yield one, other
+
+
+@pytest.fixture
+async def people(settings: Settings, clock: MovedClock) -> AsyncIterator[People]:
+    async with _replica(settings, clock) as one:
+        yield one
+
+
+@asynccontextmanager
+async def _replica(settings: Settings, clock: MovedClock) -> AsyncIterator[People]:
+    store = Store(make_engine(settings.database_url.get_secret_value(), application="test", pool_size=2))
+    async with (
+        LifespanManager(build(settings, clock)) as manager,
+        httpx.AsyncClient(transport=httpx.ASGITransport(manager.app), base_url=ISSUER) as http,
+    ):
+        yield People(http, store, manager.app)
+    await store.close()
+
+
+@pytest.fixture(scope="session")
+def local_ca(tmp_path_factory: pytest.TempPathFactory) -> LocalCa:
+    return LocalCa(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def ca_file(local_ca: LocalCa) -> Path:
+    """A single certificate: to load all of the system's takes longer than all else that an element does to start."""
+    local_ca.server("element")
+    return local_ca.certificate

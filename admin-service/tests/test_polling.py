@@ -6,21 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
-from admin_service.clients.element import ElementClient
 from admin_service.identity.clock import system_clock
-from admin_service.registry.elements import (
-    ElementUnreachable,
-    HealthPoller,
-    StorageElement,
-    new_element,
-)
+from admin_service.registry.calls import ElementUnreachable
+from admin_service.registry.element_gauges import watch_elements
+from admin_service.registry.elements import StorageElement, new_element
+from admin_service.registry.health import LOOKS_AT_ONCE, HealthPoller
 from artstore_core.elements import ElementInfo, ElementStatus
 from artstore_core.errors import AdminUnavailable
 from artstore_core.modes import Mode
-from artstore_testing.servers import running_app
-from starlette.types import Receive, Scope, Send
+from prometheus_client import CollectorRegistry, generate_latest
 
 INFO = {
     "storage_id": "se-1",
@@ -60,8 +55,27 @@ class Rows:
     async def put(self, element: StorageElement) -> None:
         self.elements[element.storage_id] = element
 
-    async def get(self, storage_id: str) -> StorageElement | None:
+    async def get(self, storage_id: str, *, lock: bool = False) -> StorageElement | None:  # noqa: ARG002
         return self.elements.get(storage_id)
+
+    async def add(self, element: StorageElement) -> bool:
+        return self.elements.setdefault(element.storage_id, element) is element
+
+    async def save(self, element: StorageElement) -> bool:
+        self.elements[element.storage_id] = element
+        return True
+
+    async def is_registered(self, storage_id: str, url: str) -> bool:
+        return any(storage_id == one.storage_id or url == one.url for one in self.elements.values())
+
+    async def has_live_files(self, storage_id: str) -> bool:  # noqa: ARG002
+        return False
+
+    async def remove_files(self, storage_id: str, *, live: bool, limit: int) -> int:  # noqa: ARG002
+        return 0
+
+    async def delete(self, storage_id: str) -> None:
+        del self.elements[storage_id]
 
     async def page(
         self, *, mode: Mode | None, status: ElementStatus | None, limit: int, offset: int
@@ -112,19 +126,86 @@ async def test_polling_outlives_the_database_and_whatever_else() -> None:
     polling.cancel()
 
 
-async def _dripping(scope: Scope, _receive: Receive, send: Send) -> None:
-    if scope["type"] == "lifespan":
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    while True:
-        await send({"type": "http.response.body", "body": b" ", "more_body": True})
-        await asyncio.sleep(0.2)
+async def test_slow_element_keeps_no_other_from_being_looked_at() -> None:
+    """Nor from the next round: it is asked once, until that has ended."""
+    rows = Rows("se-1", "se-slow")
+    asked: list[str] = []
+    again, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(url: str) -> ElementInfo:
+        asked.append(url)
+        if url.endswith("slow"):
+            await release.wait()
+        elif asked.count(url) > 2:
+            again.set()
+        return await well(url)
+
+    poller = HealthPoller(rows.transaction, slow, system_clock, jitter=lambda: 0.5)
+    polling = asyncio.create_task(poller.run(0.01))
+    await asyncio.wait_for(again.wait(), 10)
+    assert rows.online() == {"se-1"}
+    assert asked.count("https://se-slow") == 1
+    release.set()
+    polling.cancel()
+    await asyncio.gather(polling, return_exceptions=True)
 
 
-async def test_answer_that_drips_is_given_up() -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        with running_app(_dripping) as url, pytest.raises(ElementUnreachable):
-            await asyncio.wait_for(ElementClient(http).info(url), 5)
+async def test_what_another_replica_asked_just_now_is_not_asked_again() -> None:
+    rows = Rows("se-1", "se-2")
+    asked: list[str] = []
+
+    async def counted(url: str) -> ElementInfo:
+        asked.append(url)
+        return await well(url)
+
+    first, second = (HealthPoller(rows.transaction, counted, system_clock) for _ in range(2))
+    await first.poll(fresh_seconds=60)
+    await second.poll(fresh_seconds=60)
+    assert asked == ["https://se-1", "https://se-2"]
+    await second.poll()
+    assert len(asked) == 4
+
+
+async def test_looks_are_bounded() -> None:
+    rows = Rows(*(f"se-{number}" for number in range(3 * LOOKS_AT_ONCE)))
+    running = most = 0
+
+    async def counted(url: str) -> ElementInfo:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return await well(url)
+
+    await HealthPoller(rows.transaction, counted, system_clock).poll()
+    assert most == LOOKS_AT_ONCE
+    assert len(rows.online()) == 3 * LOOKS_AT_ONCE
+
+
+async def test_another_element_at_a_known_url_is_offline_and_not_named() -> None:
+    rows = Rows("se-1")
+
+    async def other(_url: str) -> ElementInfo:
+        return await well("https://se-2")
+
+    await HealthPoller(rows.transaction, other, system_clock).poll()
+    assert rows.elements["se-1"].last_error == "another element answers there"
+
+
+async def test_figures_are_of_the_elements_there_are() -> None:
+    rows, figures = Rows("se-1", "se-down"), CollectorRegistry()
+    poller = HealthPoller(rows.transaction, well, system_clock)
+    watch_elements(lambda: poller.known, figures)
+    assert b"artstore_admin_element_online{" not in generate_latest(figures)
+    for _ in range(2):
+        await poller.poll()
+    assert figures.get_sample_value("artstore_admin_element_online", {"storage_id": "se-1"}) == 1
+    assert figures.get_sample_value("artstore_admin_element_capacity_bytes", {"storage_id": "se-1"}) == 1
+    assert figures.get_sample_value("artstore_admin_element_online", {"storage_id": "se-down"}) == 0
+    del rows.elements["se-down"]
+    await poller.poll()
+    assert figures.get_sample_value("artstore_admin_element_online", {"storage_id": "se-down"}) is None
 
 
 @pytest.mark.parametrize("change", [{"version": "\x00"}, {"capacity_bytes": 2**63}, {"storage_id": "UP"}])

@@ -20,6 +20,7 @@ from artstore_gateway.virtual_host import path_pattern
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import ValidationError
 
 
 @pytest.mark.parametrize(
@@ -145,3 +146,8 @@ def self_signed(directory: Path) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return crt, pem
+
+
+def test_keys_are_not_kept_for_longer_than_admin_counts_on() -> None:
+    with pytest.raises(ValidationError, match="jwks_cache_seconds"):
+        GatewaySettings(jwks_cache_seconds=301)

@@ -83,3 +83,15 @@ async def test_a_path_has_one_spelling(gateway: Gateway) -> None:
     response = await gateway.client.get(gateway.url + "/api//v1/audit/../files/x1", headers=gateway.bearer())
 
     assert response.json()["path"] == "/api/v1/files/x1"
+
+
+async def test_services_hear_the_clients_address_last_whatever_it_says_itself(gateway: Gateway) -> None:
+    """They believe the last entry alone. For a client on Envoy's own machine that is the machine's address."""
+    spoofed = ["198.51.100.9", "198.51.100.4"]
+    headers = gateway.bearer() | {"X-Forwarded-For": ", ".join(spoofed)}
+
+    response = await gateway.client.get(gateway.url + "/api/v1/files/x1", headers=headers)
+
+    *told, last = [entry.strip() for entry in response.json()["headers"]["x-forwarded-for"].split(",")]
+    assert told == spoofed
+    assert last not in spoofed

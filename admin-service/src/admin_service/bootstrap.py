@@ -19,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from admin_service.identity.accounts import AccountRows, AccountStatus, ServiceAccount
 from admin_service.identity.clock import Clock
 from admin_service.identity.keys import KeyVault, new_signing_key
+from admin_service.identity.passwords import normalised
 from admin_service.identity.secrets import SecretHasher
+from admin_service.registry.addresses import ElementUrl
 from admin_service.registry.elements import new_element
 from admin_service.store import Rows
 
@@ -43,7 +45,7 @@ class GivenAccount(_Strict):
 
 class GivenElement(_Strict):
     storage_id: StorageId
-    url: Annotated[str, Field(pattern=r"^https://[^/?#@\s]+$")]
+    url: ElementUrl
 
 
 class Bootstrap(_Strict):
@@ -61,7 +63,7 @@ async def bootstrap(rows: Rows, wanted: Bootstrap, *, vault: KeyVault, hasher: S
     now = clock()
     await rows.keys.add_first(new_signing_key(vault, now))
     if wanted.admin is not None:
-        password_hash = await hasher.hash(wanted.admin.password.get_secret_value())
+        password_hash = await hasher.hash(normalised(wanted.admin.password.get_secret_value()))
         await rows.users.add_first(wanted.admin.username, password_hash, now)
     for given in wanted.service_accounts:
         await _put_account(rows.accounts, given, hasher, now)

@@ -122,7 +122,8 @@ _UPLOADS = (
     Resource(
         "/api/v1/uploads/{id}",
         (
-            Route(("PATCH",), Service.INGESTER, streams=True),
+            # POST stands for another method, which X-HTTP-Method-Override names, where a client can send no PATCH.
+            Route(("PATCH", "POST"), Service.INGESTER, streams=True),
             Route(("GET", "HEAD", "DELETE"), Service.INGESTER),
             Route(("OPTIONS",), Service.INGESTER, Access.PUBLIC),
         ),

@@ -43,7 +43,10 @@ class GatewaySettings(BaseModel):
     issuer: str = Field("https://127.0.0.1:8081", description="`iss` that a token must carry")
     audience: str = Field("artstore", description="`aud` that a token must carry")
     jwks_cache_seconds: int = Field(
-        60, ge=1, description="how often keys are fetched; old ones stay while admin is down"
+        60,
+        ge=1,
+        le=300,
+        description="how often keys are fetched, old ones stay while admin is down; admin counts on 300 at most",
     )
 
     cors_origins: tuple[str, ...] = Field(

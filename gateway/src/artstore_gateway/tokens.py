@@ -51,6 +51,8 @@ def _provider(settings: GatewaySettings) -> Config:
             "cache_duration": seconds(settings.jwks_cache_seconds),
             # Keys are fetched ahead of requests; Envoy keeps those it has until a fetch succeeds, so tokens
             # stay good while admin is down. The listener waits for the first attempt, not for its success.
+            # An unknown key id makes Envoy fetch nothing: a token by a key that it has not met is refused until the
+            # cache's time is over. So admin publishes a key for longer than that before it signs with it.
             "async_fetch": {"failed_refetch_duration": seconds(1)},
         },
     }

@@ -18,12 +18,13 @@ _NO_BODY_LIMIT = {BUFFER: typed("envoy.extensions.filters.http.buffer.v3.BufferP
 _CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _CORS_REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, Range, "
-    "Repr-Digest, Traceparent, Tracestate, Tus-Resumable, Upload-Defer-Length, Upload-Length, Upload-Metadata, "
-    "Upload-Offset, X-Request-Id"
+    "Repr-Digest, Traceparent, Tracestate, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, "
+    "Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Request-Id"
 )
 _CORS_RESPONSE_HEADERS = (
-    "Accept-Ranges, Allow, Content-Digest, Content-Disposition, Content-Range, ETag, Location, Repr-Digest, Retry-After, "
-    "Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Expires, Upload-Length, Upload-Offset, "
+    "Accept-Ranges, Allow, Artstore-Registered, Content-Digest, Content-Disposition, Content-Range, ETag, Location, "
+    "Repr-Digest, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
+    "Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, "
     "WWW-Authenticate, X-Request-Id"
 )
 

@@ -208,7 +208,8 @@ def test_the_bootstrap_file_holds_the_first_accounts(tmp_path: Path) -> None:
 
     content = json.loads((tmp_path / "b.json").read_text())
     assert content["admin"]["username"] == "admin"
-    assert [account["name"] for account in content["service_accounts"]] == ["operator", "client", "service", "ingester"]
+    names = [account["name"] for account in content["service_accounts"]]
+    assert names == ["operator", "client", "service", "ingester", "query"]
     assert content["storage_elements"] == [
         {"storage_id": "se-edit-1", "url": "https://127.0.0.1:9010"},
         {"storage_id": "se-rw-1", "url": "https://127.0.0.1:9011"},

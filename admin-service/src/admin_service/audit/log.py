@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
+from uuid import UUID
+
+from artstore_core.ids import new_id
 
 from admin_service.identity.clock import Clock
 
@@ -33,7 +36,11 @@ SYSTEM = Actor("system")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`action` is `<noun>.<what happened>`; `target` names the one thing it happened to. `details` hold no secrets."""
+    """`action` is `<noun>.<what happened>`; `target` names the one thing it happened to. `details` hold no secrets.
+
+    `service` is admin's own name, or the client id of the service that reported it. `entry_id` is the reporter's: an entry
+    that is reported again is kept once.
+    """
 
     happened_at: datetime
     service: str
@@ -44,12 +51,15 @@ class Entry:
     address: str | None = None
     request_id: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    entry_id: UUID = field(default_factory=new_id)
 
 
 class AuditRows(Protocol):
     """The log, within one transaction."""
 
-    async def add(self, entries: Sequence[Entry]) -> None: ...
+    async def add(self, entries: Sequence[Entry]) -> None:
+        """Keeps those that are not there yet."""
+        ...
 
 
 class Journal:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,12 @@ from artstore_core.scopes import AccountKind, Scope
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_service.db.tables import account_usage
 from admin_service.db.tables import service_accounts as table
 from admin_service.identity.accounts import AccountStatus, ServiceAccount
+from admin_service.identity.quota import Usage
+
+_ACTIVE = table.c.status == AccountStatus.ACTIVE
 
 
 class AccountTable:
@@ -30,9 +35,10 @@ class AccountTable:
     async def delete(self, account_id: UUID) -> bool:
         return bool((await self._connection.execute(delete(table).where(table.c.id == account_id))).rowcount)
 
-    async def get(self, account_id: UUID, *, lock: bool = False) -> ServiceAccount | None:
+    async def get(self, account_id: UUID, *, lock: bool = False, share: bool = False) -> ServiceAccount | None:
         query = select(table).where(table.c.id == account_id)
-        row = (await self._connection.execute(query.with_for_update() if lock else query)).one_or_none()
+        query = query.with_for_update(read=share) if lock or share else query
+        row = (await self._connection.execute(query)).one_or_none()
         return _account(row) if row else None
 
     async def by_client_id(self, client_id: str) -> ServiceAccount | None:
@@ -40,11 +46,37 @@ class AccountTable:
         row = (await self._connection.execute(query)).one_or_none()
         return _account(row) if row else None
 
-    async def page(self, *, limit: int, offset: int) -> tuple[Sequence[ServiceAccount], int]:
-        query = select(table).order_by(table.c.created_at, table.c.id).limit(limit).offset(offset)
+    async def page(
+        self, *, limit: int, offset: int, kind: AccountKind | None = None, status: AccountStatus | None = None
+    ) -> tuple[Sequence[ServiceAccount], int]:
+        wanted = [table.c[name] == value for name, value in (("kind", kind), ("status", status)) if value is not None]
+        query = select(table).where(*wanted).order_by(table.c.created_at, table.c.id).limit(limit).offset(offset)
         rows = (await self._connection.execute(query)).all()
-        total = (await self._connection.execute(select(func.count()).select_from(table))).scalar_one()
-        return [_account(row) for row in rows], total
+        count = select(func.count()).select_from(table).where(*wanted)
+        return [_account(row) for row in rows], (await self._connection.execute(count)).scalar_one()
+
+    async def expiring(self, until: datetime, *, limit: int) -> Sequence[ServiceAccount]:
+        query = select(table).where(_ACTIVE, table.c.secret_expires_at <= until)
+        rows = await self._connection.execute(query.order_by(table.c.secret_expires_at, table.c.id).limit(limit))
+        return [_account(row) for row in rows]
+
+    async def count_expiring(self, now: datetime, until: datetime) -> tuple[int, int]:
+        expired = func.count().filter(table.c.secret_expires_at <= now)
+        query = select(func.count() - expired, expired).where(_ACTIVE, table.c.secret_expires_at <= until)
+        soon, over = (await self._connection.execute(query)).one()
+        return soon, over
+
+
+class UsageTable:
+    """identity.quota.UsageRows."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def of(self, principals: Collection[str]) -> Mapping[str, Usage]:
+        query = select(account_usage).where(account_usage.c.principal.in_(list(principals)))
+        rows = await self._connection.execute(query)
+        return {row.principal: Usage(bytes=row.bytes, files=row.files) for row in rows}
 
 
 def _values(account: ServiceAccount) -> dict[str, Any]:

@@ -9,11 +9,17 @@ from artstore_core.errors import AdminUnavailable
 from artstore_postgres.engine import Postgres
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from admin_service.db.accounts import AccountTable
+from admin_service.db.accounts import AccountTable, UsageTable
 from admin_service.db.audit import AuditTable
 from admin_service.db.elements import ElementTable
+from admin_service.db.failures import FailureTable
 from admin_service.db.files import FileTable
 from admin_service.db.keys import KeyTable
+from admin_service.db.outbox import OutboxTable
+from admin_service.db.quotas import QuotaTable
+from admin_service.db.sessions import SessionTable
+from admin_service.db.standing import RevokedTable, StandingTable
+from admin_service.db.syncs import HistoryTable
 from admin_service.db.users import UserTable
 
 POOL_SIZE = 10
@@ -26,8 +32,14 @@ class Transaction:
         self.accounts = AccountTable(connection)
         self.audit = AuditTable(connection)
         self.elements = ElementTable(connection)
+        self.failures = FailureTable(connection)
         self.files = FileTable(connection)
         self.keys = KeyTable(connection)
+        self.quotas = QuotaTable(connection)
+        self.revoked = RevokedTable(connection)
+        self.sessions = SessionTable(connection)
+        self.syncs = HistoryTable(connection)
+        self.usage = UsageTable(connection)
         self.users = UserTable(connection)
 
 
@@ -36,6 +48,11 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._postgres = Postgres(engine, away=lambda: AdminUnavailable("The database cannot be reached now"))
+        # On the same connections, but with no transaction around what is one statement anyway.
+        self._single = Postgres(
+            engine.execution_options(isolation_level="AUTOCOMMIT"),
+            away=lambda: AdminUnavailable("The database cannot be reached now"),
+        )
         self.probe = self._postgres.probe
         self.close = self._postgres.close
 
@@ -50,6 +67,21 @@ class Database:
             yield transaction.keys
 
     @asynccontextmanager
+    async def standing_rows(self) -> AsyncIterator[StandingTable]:
+        async with self._single.reading() as connection:
+            yield StandingTable(connection)
+
+    @asynccontextmanager
     async def element_rows(self) -> AsyncIterator[ElementTable]:
         async with self.transaction() as transaction:
             yield transaction.elements
+
+    @asynccontextmanager
+    async def outbox_rows(self) -> AsyncIterator[OutboxTable]:
+        async with self._postgres.transaction() as connection:
+            yield OutboxTable(connection)
+
+    @asynccontextmanager
+    async def sync_history(self) -> AsyncIterator[HistoryTable]:
+        async with self.transaction() as transaction:
+            yield transaction.syncs

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from artstore_core.files import FileStatus
-from sqlalchemy import Row, and_, func, select
+from sqlalchemy import Row, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +27,8 @@ class FileTable:
 
     async def put(self, file: RegisteredFile) -> Put:
         known = select(storage_elements.c.storage_id).where(storage_elements.c.storage_id == file.storage_element_id)
+        # The share that the foreign key takes, a moment earlier: the element cannot be deleted in between.
+        known = known.with_for_update(read=True, key_share=True)
         if (await self._connection.execute(known)).one_or_none() is None:
             return Put.NO_ELEMENT
         statement = insert(table).values(_values(file))
@@ -49,14 +51,32 @@ class FileTable:
         row = (await self._connection.execute(select(table).where(table.c.file_id == file_id))).one_or_none()
         return _file(row) if row else None
 
+    async def mark_deleted(self, file_id: UUID, storage_element_id: str) -> bool:
+        gone = (
+            update(table)
+            .where(table.c.file_id == file_id, table.c.storage_element_id == storage_element_id)
+            .where(table.c.status != FileStatus.DELETED)
+            # The element counted on as well. A registration of the file as it was, come late, brings it back to nobody.
+            .values(status=FileStatus.DELETED, revision=table.c.revision + 1, updated_at=func.now())
+        )
+        return (await self._connection.execute(gone)).rowcount > 0
+
     async def page(
-        self, *, storage_element_id: str | None, status: FileStatus | None, limit: int, offset: int
+        self,
+        *,
+        storage_element_id: str | None,
+        status: FileStatus | None,
+        uploaded_by: str | None,
+        limit: int,
+        offset: int,
     ) -> tuple[Sequence[RegisteredFile], int]:
         query = select(table)
         if storage_element_id is not None:
             query = query.where(table.c.storage_element_id == storage_element_id)
         if status is not None:
             query = query.where(table.c.status == status)
+        if uploaded_by is not None:
+            query = query.where(table.c.uploaded_by == uploaded_by)
         total = (await self._connection.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
         ordered = query.order_by(table.c.uploaded_at.desc(), table.c.file_id.desc())
         rows = await self._connection.execute(ordered.limit(limit).offset(offset))

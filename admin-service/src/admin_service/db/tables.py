@@ -21,6 +21,7 @@ from sqlalchemy import (
     false,
     func,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -101,6 +102,8 @@ refresh_tokens = Table(
     metadata,
     Column("token_hash", LargeBinary, primary_key=True),
     Column("session_id", Uuid, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    # The access token that was given out beside it: what a token belongs to, and what ends with a session.
+    Column("access_token_id", Text, nullable=False, index=True),
     Column("issued_at", Moment, nullable=False),
     Column("used_at", Moment),
 )
@@ -126,7 +129,7 @@ jwt_keys = Table(
     metadata,
     Column("kid", Text, primary_key=True),
     Column("public_jwk", JSONB, nullable=False),
-    Column("private_encrypted", LargeBinary, nullable=False),
+    Column("private_encrypted", LargeBinary),
     Column("active_from", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("withdrawn_at", Moment),
@@ -215,8 +218,9 @@ syncs = Table(
     Column("ended_at", Moment),
     *(
         Column(name, BigInteger, nullable=False, server_default="0")
-        for name in ("files_read", "files_added", "files_updated", "files_deleted", "conflicts")
+        for name in ("files_read", "files_added", "files_updated", "files_deleted", "files_refused", "conflicts")
     ),
+    Column("refused_examples", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("conflict_examples", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     Column("requests", BigInteger, nullable=False, server_default="0"),
     Column("error", Text),
@@ -236,6 +240,7 @@ audit_log = Table(
     "audit_log",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("entry_id", Uuid, nullable=False, unique=True, server_default=text("gen_random_uuid()")),
     Column("happened_at", Moment, nullable=False),
     Column("service", Text, nullable=False),
     Column("actor", Text, nullable=False),
@@ -246,15 +251,34 @@ audit_log = Table(
     Column("request_id", Text),
     Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     Index("audit_log_happened_at_idx", "happened_at", "id"),
-    Index("audit_log_actor_idx", "actor", "id"),
-    Index("audit_log_action_idx", "action", "id"),
-    Index("audit_log_target_idx", "target", "id"),
+    Index("audit_log_actor_idx", "actor", "happened_at", "id"),
+    Index("audit_log_action_idx", "action", "happened_at", "id"),
+    Index("audit_log_target_idx", "target", "happened_at", "id"),
+    Index("audit_log_request_id_idx", "request_id", postgresql_where=text("request_id IS NOT NULL")),
 )
 
-# Written by triggers on `files` alone.
+# Written by triggers on `files` alone: totals, and what was not folded into them yet.
+account_usage_totals = Table(
+    "account_usage_totals",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+account_usage_changes = Table(
+    "account_usage_changes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("principal", Text, nullable=False, index=True),
+    Column("files", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+# A view over the two, and so no part of what migrations are compared with.
 account_usage = Table(
     "account_usage",
-    metadata,
+    MetaData(),
     Column("principal", Text, primary_key=True),
     Column("files", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
@@ -282,7 +306,16 @@ outbox = Table(
         server_default=text("((pg_current_xact_id())::text)::bigint"),
     ),
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("happened_at", Moment, nullable=False, server_default=func.now(), index=True),
+    Column("happened_at", Moment, nullable=False, server_default=func.now()),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),
+)
+
+# One row: the newest position of the outbox that was thrown away for its age.
+outbox_trimmed = Table(
+    "outbox_trimmed",
+    metadata,
+    Column("one", Boolean, CheckConstraint("one", "one"), primary_key=True, server_default=true()),
+    Column("transaction_id", BigInteger, nullable=False),
+    Column("id", BigInteger, nullable=False),
 )

@@ -1,31 +1,38 @@
-"""The token endpoint (RFC 6749 §3.2) and the documents that lead clients to it (RFC 8414, RFC 7517)."""
+"""The OAuth endpoints for programs: token, introspection, revocation, and the documents that lead to them.
 
-import base64
-import binascii
+RFC 6749 §3.2, RFC 7662, RFC 7009, RFC 8414, RFC 7517.
+"""
+
+from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs, unquote_plus
 
 from artstore_core.scopes import Scope
-from authlib.oauth2.rfc6749.errors import (
-    InvalidClientError,
-    InvalidRequestError,
-    OAuth2Error,
-    UnsupportedGrantTypeError,
-)
+from authlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error, UnsupportedGrantTypeError
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from admin_service.audit.log import Actor
+from admin_service.http.caller import actor_of
+from admin_service.http.oauth_forms import (
+    NO_STORE,
+    OAuthError,
+    described_form,
+    oauth_error,
+    read_credentials,
+    read_form,
+)
+from admin_service.identity.clients import ClientAuthentication
+from admin_service.identity.inspection import TokenInspection
 from admin_service.identity.keys import KeyRing
-from admin_service.identity.tokens import ClientCredentials, ClientCredentialsGrant
+from admin_service.identity.tokens import ClientCredentialsGrant
 
-FORM = "application/x-www-form-urlencoded"
-MAX_FIELDS = 20
 JWKS_SECONDS = 300
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 TOKEN_PATH = "/api/v1/auth/token"
+INTROSPECTION_PATH = "/api/v1/auth/introspect"
+REVOCATION_PATH = "/api/v1/auth/revoke"
 JWKS_PATH = "/.well-known/jwks.json"
 
 
@@ -38,11 +45,23 @@ class TokenAnswer(BaseModel):
     scope: str
 
 
-class OAuthError(BaseModel):
-    """RFC 6749 §5.2."""
+class Introspection(BaseModel):
+    """RFC 7662 §2.2. Only `active` when it is false."""
 
-    error: str
-    error_description: str | None = None
+    model_config = ConfigDict(extra="allow")
+
+    active: bool
+    token_type: str | None = None
+    scope: str | None = None
+    client_id: str | None = None
+    username: str | None = None
+    sub: str | None = None
+    aud: str | None = None
+    iss: str | None = None
+    jti: str | None = None
+    iat: int | None = None
+    exp: int | None = None
+    role: str | None = None
 
 
 class JwkSet(BaseModel):
@@ -51,55 +70,75 @@ class JwkSet(BaseModel):
     keys: list[dict[str, Any]]
 
 
-_TOKEN_FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            FORM: {
-                "schema": {
-                    "type": "object",
-                    "required": ["grant_type"],
-                    "properties": {
-                        "grant_type": {"type": "string", "enum": ["client_credentials"]},
-                        "scope": {"type": "string"},
-                        "resource": {"type": "string", "description": "RFC 8707; for accounts of kind service"},
-                        "client_id": {"type": "string"},
-                        "client_secret": {"type": "string", "format": "password"},
-                    },
-                }
-            }
-        },
+_TOKEN_FORM = described_form(
+    ["grant_type"],
+    {
+        "grant_type": {"type": "string", "enum": ["client_credentials"]},
+        "scope": {"type": "string"},
+        "resource": {"type": "string", "description": "RFC 8707; for accounts of kind service"},
     },
-    "security": [{"clientSecretBasic": []}, {}],
-}
+)
+_INSPECTION_FORM = described_form(
+    ["token"],
+    {
+        "token": {"type": "string", "description": "An access token or a refresh token"},
+        "token_type_hint": {"type": "string", "description": "Not needed: the two cannot be confused"},
+    },
+)
+_ERRORS: dict[int | str, dict[str, Any]] = {400: {"model": OAuthError}, 401: {"model": OAuthError}}
 
 
-def router(grant: ClientCredentialsGrant, keys: KeyRing, issuer: str) -> APIRouter:
+def router(
+    grant: ClientCredentialsGrant,
+    clients: ClientAuthentication,
+    inspection: TokenInspection,
+    keys: KeyRing,
+    issuer: str,
+) -> APIRouter:
     routes = APIRouter(tags=["oauth"])
     metadata = server_metadata(issuer)
 
-    @routes.post(
-        TOKEN_PATH,
-        response_model=TokenAnswer,
-        responses={400: {"model": OAuthError}, 401: {"model": OAuthError}},
-        openapi_extra=_TOKEN_FORM,
-    )
+    @routes.post(TOKEN_PATH, response_model=TokenAnswer, responses=_ERRORS, openapi_extra=_TOKEN_FORM)
     async def issue_token(request: Request) -> Response:
         """An access token by client credentials. Credentials by HTTP Basic, or in the form."""
-        try:
-            form = await read_form(request)
+
+        async def answer(form: dict[str, str], by: Actor) -> Response:
             if form.get("grant_type") != "client_credentials":
                 if "grant_type" not in form:
                     raise InvalidRequestError("grant_type is missing")
                 raise UnsupportedGrantTypeError(form["grant_type"])
             credentials = read_credentials(request.headers.get("authorization"), form)
-            issued = await grant.token(credentials, scope=form.get("scope"), resource=form.get("resource"))
-        except OAuth2Error as error:
-            return oauth_error(error)
-        answer = TokenAnswer(
-            access_token=issued.access_token, expires_in=issued.expires_in, scope=issued.scope
-        ).model_dump()
-        return JSONResponse(answer, headers=_NO_STORE)
+            issued = await grant.token(credentials, by, scope=form.get("scope"), resource=form.get("resource"))
+            body = TokenAnswer(access_token=issued.access_token, expires_in=issued.expires_in, scope=issued.scope)
+            return JSONResponse(body.model_dump(), headers=NO_STORE)
+
+        return await _answered(request, answer)
+
+    @routes.post(INTROSPECTION_PATH, response_model=Introspection, responses=_ERRORS, openapi_extra=_INSPECTION_FORM)
+    async def introspect_token(request: Request) -> Response:
+        """Whether a token counts now, and what it says. Any account may ask."""
+
+        async def answer(form: dict[str, str], by: Actor) -> Response:
+            await clients.prove(read_credentials(request.headers.get("authorization"), form), by)
+            return JSONResponse(await inspection.introspect(_token_of(form)), headers=NO_STORE)
+
+        return await _answered(request, answer)
+
+    @routes.post(REVOCATION_PATH, responses=_ERRORS, openapi_extra=_INSPECTION_FORM)
+    async def revoke_token(request: Request) -> Response:
+        """Ends an access token of this client's own (of anybody's with `admin:write`), or a refresh token's session.
+
+        200 for a token that nobody knows, too. Other services find out when an access token expires.
+        """
+
+        async def answer(form: dict[str, str], by: Actor) -> Response:
+            proven = await clients.prove(read_credentials(request.headers.get("authorization"), form), by)
+            await inspection.revoke(
+                _token_of(form), proven.account, Actor(proven.account.subject, by.address, by.request_id)
+            )
+            return Response(headers=NO_STORE)
+
+        return await _answered(request, answer)
 
     @routes.get(JWKS_PATH)
     async def jwks(response: Response) -> JwkSet:
@@ -128,51 +167,23 @@ def server_metadata(issuer: str) -> dict[str, Any]:
         response_types_supported=["none"],
         grant_types_supported=["client_credentials"],
         token_endpoint_auth_methods_supported=methods,
+        introspection_endpoint=f"{issuer}{INTROSPECTION_PATH}",
+        introspection_endpoint_auth_methods_supported=methods,
+        revocation_endpoint=f"{issuer}{REVOCATION_PATH}",
+        revocation_endpoint_auth_methods_supported=methods,
     )
     document.validate()
     return dict(document)
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """The form's fields. Raises InvalidRequestError for another media type or a field given twice (RFC 6749 §3.2)."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != FORM:
-        raise InvalidRequestError(f"The body must be {FORM}")
+async def _answered(request: Request, answer: Callable[[dict[str, str], Actor], Awaitable[Response]]) -> Response:
     try:
-        fields = parse_qs(
-            (await request.body()).decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
-        )
-    except ValueError:
-        raise InvalidRequestError("The form cannot be read") from None
-    if any(len(values) > 1 for values in fields.values()):
-        raise InvalidRequestError("A parameter was given more than once")
-    if any("\x00" in values[0] for values in fields.values()):
-        raise InvalidRequestError("A parameter contains NUL")
-    # A parameter without a value counts as left out (RFC 6749 §3.2).
-    return {name: values[0] for name, values in fields.items() if values[0]}
+        return await answer(await read_form(request), actor_of(request, "anonymous"))
+    except OAuth2Error as error:
+        return oauth_error(error)
 
 
-def read_credentials(authorization: str | None, form: dict[str, str]) -> ClientCredentials:
-    """From HTTP Basic or the form, not both (RFC 6749 §2.3)."""
-    if authorization is None:
-        if "client_id" not in form or "client_secret" not in form:
-            raise InvalidClientError(description="No client credentials", status_code=401)
-        return ClientCredentials(form["client_id"], form["client_secret"])
-    if "client_secret" in form:
-        raise InvalidRequestError("Credentials were given twice")
-    scheme, _, encoded = authorization.partition(" ")
-    try:
-        name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        name = secret = ""
-    name, secret = unquote_plus(name), unquote_plus(secret)
-    if scheme.lower() != "basic" or not name or "\x00" in name:
-        raise InvalidClientError(description="The Authorization header cannot be read", status_code=401)
-    return ClientCredentials(name, secret)
-
-
-def oauth_error(error: OAuth2Error) -> Response:
-    status, body, _ = error()
-    # Authlib's own challenge lacks the realm, which RFC 7617 §2 asks for.
-    challenge = {"WWW-Authenticate": f'Basic realm="artstore", error="{error.error}"'} if status == 401 else {}
-    return JSONResponse(body, status_code=status, headers={**challenge, **_NO_STORE})
+def _token_of(form: dict[str, str]) -> str:
+    if "token" not in form:
+        raise InvalidRequestError("token is missing")
+    return form["token"]

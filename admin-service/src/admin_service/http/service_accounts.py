@@ -1,17 +1,21 @@
 """Service accounts over HTTP."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
 from artstore_auth.guard import Guard
+from artstore_core.errors import NotFound
 from artstore_core.files import Moment
 from artstore_core.pages import Page
 from artstore_core.scopes import AccountKind, Principal, Scope
-from artstore_kit.paging import Paging
-from fastapi import APIRouter, Depends, Response
+from artstore_kit.paging import PageParams
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from admin_service.http.caller import Caller, Callers
+from admin_service.http.quota_fields import QuotaIn, QuotaOut, QuotaPatch, used
 from admin_service.identity.accounts import (
     DEFAULT_EXPIRY_DAYS,
     AccountChange,
@@ -20,6 +24,7 @@ from admin_service.identity.accounts import (
     ServiceAccount,
     ServiceAccounts,
 )
+from admin_service.identity.quota import NOTHING, Usage
 from admin_service.store import Store
 
 MAX_OVERLAP_SECONDS = 7 * 24 * 3600
@@ -33,15 +38,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class AccountIn(_Strict):
+class AccountIn(_Strict, QuotaIn):
     name: Name
     kind: AccountKind = AccountKind.CLIENT
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
     expires_in_days: Days = DEFAULT_EXPIRY_DAYS
 
 
-class AccountPatch(_Strict):
-    """What is given replaces the old value; what is absent stays. None of these can be cleared, so null is refused."""
+class AccountPatch(_Strict, QuotaPatch):
+    """What is given replaces the old value; what is absent stays. Only quotas can be cleared, by null."""
 
     name: Name | SkipJsonSchema[None] = None
     scopes: Annotated[frozenset[Scope], Field(min_length=1)] | SkipJsonSchema[None] = None
@@ -49,9 +54,10 @@ class AccountPatch(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _nothing_is_cleared(cls, given: Any) -> Any:
-        if isinstance(given, dict) and None in given.values():
-            raise ValueError("null clears a field, and none of these can be cleared")
+    def _only_quotas_are_cleared(cls, given: Any) -> Any:
+        fixed = ("name", "scopes", "status")
+        if isinstance(given, dict) and any(name in given and given[name] is None for name in fixed):
+            raise ValueError("null clears a field, and none of name, scopes and status can be cleared")
         return given
 
 
@@ -60,7 +66,12 @@ class RotationIn(_Strict):
     expires_in_days: Days = DEFAULT_EXPIRY_DAYS
 
 
-class AccountOut(BaseModel):
+class AccountFilter(PageParams):
+    kind: AccountKind | None = None
+    status: AccountStatus | None = None
+
+
+class AccountOut(QuotaOut):
     id: UUID
     client_id: str
     name: str
@@ -72,69 +83,70 @@ class AccountOut(BaseModel):
     created_at: Moment
     updated_at: Moment
 
-    @classmethod
-    def of(cls, account: ServiceAccount) -> "AccountOut":
-        return cls(**_fields(account))
-
 
 class AccountWithSecret(AccountOut):
     client_secret: str = Field(description="Shown this once")
 
 
-def _fields(account: ServiceAccount) -> dict[str, object]:
-    return {name: getattr(account, name) for name in AccountOut.model_fields} | {"scopes": sorted(account.scopes)}
+def _fields(account: ServiceAccount, usage: Mapping[str, Usage]) -> dict[str, Any]:
+    held = used(usage.get(account.subject, NOTHING))
+    plain = {name: getattr(account, name) for name in AccountOut.model_fields if name not in held}
+    return plain | held | {"scopes": sorted(account.scopes)}
 
 
 def router(accounts: ServiceAccounts, store: Store, guard: Guard) -> APIRouter:
     routes = APIRouter(prefix="/api/v1/service-accounts", tags=["service accounts"])
     reader = Annotated[Principal, Depends(guard.require(Scope.ADMIN_READ))]
-    writer = Annotated[Principal, Depends(guard.require(Scope.ADMIN_WRITE))]
+    writer = Annotated[Caller, Depends(Callers(guard).require(Scope.ADMIN_WRITE))]
+
+    async def shown(account: ServiceAccount) -> dict[str, Any]:
+        async with store.transaction() as rows:
+            return _fields(account, await rows.usage.of([account.subject]))
 
     @routes.get("")
-    async def list_service_accounts(_who: reader, page: Paging) -> Page[AccountOut]:
+    async def list_service_accounts(_who: reader, wanted: Annotated[AccountFilter, Query()]) -> Page[AccountOut]:
         async with store.transaction() as rows:
-            found, total = await rows.accounts.page(limit=page.limit, offset=page.offset)
-        items = [AccountOut.of(account) for account in found]
-        return Page[AccountOut].of(items, total=total, limit=page.limit, offset=page.offset)
+            found, total = await rows.accounts.page(**dict(wanted))
+            usage = await rows.usage.of([account.subject for account in found])
+        items = [AccountOut(**_fields(account, usage)) for account in found]
+        return Page[AccountOut].of(items, total=total, limit=wanted.limit, offset=wanted.offset)
 
     @routes.post("", status_code=201)
-    async def create_service_account(_who: writer, body: AccountIn, response: Response) -> AccountWithSecret:
+    async def create_service_account(who: writer, body: AccountIn, response: Response) -> AccountWithSecret:
         """The answer is the only place where the secret ever stands."""
-        async with store.transaction() as rows:
-            account, secret = await accounts.create(rows.accounts, NewAccount(**dict(body)))
+        account, secret = await accounts.create(NewAccount(**dict(body)), who.actor)
         response.headers["Location"] = f"/api/v1/service-accounts/{account.id}"
         response.headers["Cache-Control"] = "no-store"
-        return AccountWithSecret(**_fields(account), client_secret=secret)
+        return AccountWithSecret(**_fields(account, {}), client_secret=secret)
 
     @routes.get("/{account_id}")
     async def get_service_account(_who: reader, account_id: UUID) -> AccountOut:
         async with store.transaction() as rows:
-            return AccountOut.of(await accounts.get(rows.accounts, account_id))
+            account = await rows.accounts.get(account_id)
+        if account is None:
+            raise NotFound("There is no such service account")
+        return AccountOut(**await shown(account))
 
     @routes.patch("/{account_id}")
-    async def change_service_account(_who: writer, account_id: UUID, body: AccountPatch) -> AccountOut:
-        async with store.transaction() as rows:
-            return AccountOut.of(await accounts.change(rows.accounts, account_id, AccountChange(**dict(body))))
+    async def change_service_account(who: writer, account_id: UUID, body: AccountPatch) -> AccountOut:
+        """Suspending, and taking a scope away, ends the tokens that are out, as far as admin is asked."""
+        change = AccountChange(name=body.name, scopes=body.scopes, status=body.status, **body.quota_changes())
+        return AccountOut(**await shown(await accounts.change(account_id, change, who.actor)))
 
     @routes.delete("/{account_id}", status_code=204)
-    async def delete_service_account(_who: writer, account_id: UUID) -> None:
-        async with store.transaction() as rows:
-            await accounts.delete(rows.accounts, account_id)
+    async def delete_service_account(who: writer, account_id: UUID) -> None:
+        await accounts.delete(account_id, who.actor)
 
     @routes.post("/{account_id}/rotate-secret")
     async def rotate_secret(
-        _who: writer, account_id: UUID, response: Response, body: RotationIn | None = None
+        who: writer, account_id: UUID, response: Response, body: RotationIn | None = None
     ) -> AccountWithSecret:
-        """A new secret; the old one works on for `overlap_seconds`."""
+        """A new secret; the old one works on for `overlap_seconds`. With 0 its tokens end as well."""
         body = body or RotationIn()
-        async with store.transaction() as rows:
-            account, secret = await accounts.rotate_secret(
-                rows.accounts,
-                account_id,
-                overlap_seconds=body.overlap_seconds,
-                expires_in_days=body.expires_in_days,
-            )
+        account, secret = await accounts.rotate_secret(
+            account_id, who.actor, overlap_seconds=body.overlap_seconds, expires_in_days=body.expires_in_days
+        )
         response.headers["Cache-Control"] = "no-store"
-        return AccountWithSecret(**_fields(account), client_secret=secret)
+        return AccountWithSecret(**await shown(account), client_secret=secret)
 
     return routes

@@ -6,16 +6,22 @@ import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from artstore_core.scopes import INTERNAL_AUDIENCE, PUBLIC_AUDIENCE, AccountKind, Scope, element_of
-from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidScopeError, OAuth2Error
+from authlib.oauth2.rfc6749.errors import InvalidScopeError, OAuth2Error
 from joserfc import jwt
 
+from admin_service.audit.log import Actor, AuditRows
 from admin_service.identity.accounts import AccountRows, ServiceAccount
+from admin_service.identity.clients import ClientAuthentication, ClientCredentials, invalid_client
 from admin_service.identity.clock import Clock
 from admin_service.identity.keys import KeyRing
-from admin_service.identity.secrets import SecretHasher
+from admin_service.identity.standing import date_of_token
+
+CONSOLE_CLIENT_ID = "artstore-console"
+"""`client_id` of people's tokens (RFC 9068 §2.2 asks for one)."""
 
 
 class InvalidTargetError(OAuth2Error):  # type: ignore[misc]
@@ -25,9 +31,11 @@ class InvalidTargetError(OAuth2Error):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
-class ClientCredentials:
-    client_id: str
-    secret: str
+class Stamp:
+    """What makes one token this one: `jti`, and `iat` in whole seconds since 1970."""
+
+    token_id: str
+    issued_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,79 +56,91 @@ class Rows(Protocol):
     def accounts(self) -> AccountRows: ...
 
     @property
+    def audit(self) -> AuditRows: ...
+
+    @property
     def elements(self) -> KnownElements: ...
 
 
 class TokenIssuer:
-    """Signs access tokens of the JWT profile: `at+jwt` with iss, sub, aud, client_id, scope, iat, exp, jti."""
+    """Signs access tokens of the JWT profile: `at+jwt` with iss, sub, aud, client_id, scope, iat, exp, jti (and role)."""
 
     def __init__(self, keys: KeyRing, *, issuer: str, lifetime_seconds: int, clock: Clock) -> None:
         self._keys, self._issuer, self._lifetime, self._clock = keys, issuer, lifetime_seconds, clock
 
-    async def issue(self, *, subject: str, client_id: str, audience: str, scopes: frozenset[Scope]) -> IssuedToken:
-        now, scope = int(self._clock().timestamp()), " ".join(sorted(scopes))
+    def stamp(self, not_before: datetime | None) -> Stamp:
+        """Taken while the principal's row is locked: whoever ends its tokens has either done so, and then `not_before`
+        says so, or comes later, and then the token ends too.
+
+        """
+        return Stamp(str(uuid.uuid4()), date_of_token(self._clock(), not_before))
+
+    async def issue(
+        self,
+        *,
+        subject: str,
+        client_id: str,
+        audience: str,
+        scopes: frozenset[Scope],
+        role: str | None = None,
+        stamp: Stamp | None = None,
+    ) -> IssuedToken:
+        """`stamp` None: of a principal whose tokens nobody ends, admin itself."""
+        stamp = stamp or self.stamp(None)
+        scope = " ".join(sorted(scopes))
         key = await self._keys.signer()
         header = {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self._issuer,
             "sub": subject,
             "aud": audience,
             "client_id": client_id,
             "scope": scope,
-            "iat": now,
-            "exp": now + self._lifetime,
-            "jti": str(uuid.uuid4()),
+            "iat": stamp.issued_at,
+            "exp": stamp.issued_at + self._lifetime,
+            "jti": stamp.token_id,
         }
+        if role is not None:
+            claims["role"] = role
         return IssuedToken(jwt.encode(header, claims, key, algorithms=["RS256"]), self._lifetime, scope)
 
 
 class ClientCredentialsGrant:
-    """Raises authlib's OAuth2Error subclasses, which know their own body and status.
-
-    `for_services` checks the secrets of accounts of kind service: a flood of sign-ins from outside fills the other
-    hasher's queue, and must not keep ArtStore's own parts from renewing their tokens.
-    """
+    """Raises authlib's OAuth2Error subclasses, which know their own body and status."""
 
     def __init__(
         self,
-        rows: Callable[[], AbstractAsyncContextManager[Rows]],
-        hasher: SecretHasher,
-        for_services: SecretHasher,
+        transactions: Callable[[], AbstractAsyncContextManager[Rows]],
+        clients: ClientAuthentication,
         issuer: TokenIssuer,
         clock: Clock,
     ) -> None:
-        self._rows, self._issuer, self._clock = rows, issuer, clock
-        self._hasher, self._for_services = hasher, for_services
+        self._transactions, self._clients, self._issuer, self._clock = transactions, clients, issuer, clock
 
-    async def token(self, credentials: ClientCredentials, *, scope: str | None, resource: str | None) -> IssuedToken:
-        async with self._rows() as rows:
-            account = await rows.accounts.by_client_id(credentials.client_id)
+    async def token(
+        self, credentials: ClientCredentials, by: Actor, *, scope: str | None, resource: str | None
+    ) -> IssuedToken:
+        proven = await self._clients.prove(credentials, by)
+        async with self._transactions() as rows:
+            account = await rows.accounts.get(proven.account.id, share=True)
+            # Suspended, deleted or given another secret while the hash was reckoned.
+            if account is None or proven.secret_hash not in account.usable_hashes(self._clock()):
+                raise invalid_client()
             audience = await _audience(account, resource, rows)
-        # The transaction is over before the slow part: hashing must not hold a connection.
-        await self._authenticate(credentials, account)
-        assert account is not None
+            stamp = self._issuer.stamp(account.tokens_not_before)
         if audience is None:
             raise InvalidTargetError("This account may not ask for that resource")
         return await self._issuer.issue(
-            subject=f"sa:{account.client_id}",
+            stamp=stamp,
+            subject=account.subject,
             client_id=account.client_id,
             audience=audience,
             scopes=_narrowed(account.scopes, scope),
         )
 
-    async def _authenticate(self, credentials: ClientCredentials, account: ServiceAccount | None) -> None:
-        """One answer and one cost for an unknown account, a wrong or expired secret, a suspended account."""
-        hashes = account.usable_hashes(self._clock()) if account else []
-        is_service = account is not None and account.kind is AccountKind.SERVICE
-        hasher = self._for_services if is_service else self._hasher
-        if not await hasher.matches_any(credentials.secret, hashes):
-            raise InvalidClientError(description="Unknown client or wrong secret", status_code=401)
 
-
-async def _audience(account: ServiceAccount | None, resource: str | None, rows: Rows) -> str | None:
+async def _audience(account: ServiceAccount, resource: str | None, rows: Rows) -> str | None:
     """Whom the token will be for; None when the account may not ask for that (requirement I2)."""
-    if account is None:
-        return None
     if account.kind is AccountKind.CLIENT:
         return PUBLIC_AUDIENCE if resource is None else None
     if resource is None or resource == INTERNAL_AUDIENCE:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from artstore_core.elements import ElementInfo, ElementStatus
-from artstore_core.errors import ArtStoreError, NotFound
+from artstore_core.errors import NotFound
 from artstore_core.modes import Mode
-from artstore_kit.logs import get_logger
 
-from admin_service.identity.clock import Clock
-
-_log = get_logger(__name__)
+from admin_service.registry.calls import ElementUnreachable as ElementUnreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +42,27 @@ class StorageElement:
     synced_sequence: int | None = None
     synced_at: datetime | None = None
 
+    def heard(self, info: ElementInfo, asked_at: datetime) -> StorageElement:
+        """As it is after it said this of itself."""
+        return replace(
+            self,
+            status=info.status,
+            mode=info.mode,
+            version=info.version,
+            capacity_bytes=info.capacity_bytes,
+            used_bytes=info.used_bytes,
+            available_bytes=info.available_bytes,
+            epoch=info.epoch,
+            sequence=info.sequence,
+            last_error=None,
+            last_seen_at=asked_at,
+            checked_at=asked_at,
+        )
+
+    def missed(self, reason: str, asked_at: datetime) -> StorageElement:
+        """As it is after it could not be asked: all else stays as it was heard last."""
+        return replace(self, status=ElementStatus.OFFLINE, last_error=reason, checked_at=asked_at)
+
 
 def new_element(storage_id: str, url: str, now: datetime) -> StorageElement:
     """As it is before anybody asked it anything."""
@@ -72,11 +88,23 @@ class ElementRows(Protocol):
         """Adds the element, or replaces the url of the one with this id."""
         ...
 
-    async def seen(self, element: StorageElement) -> None:
-        """Keeps what was just learnt of it."""
+    async def add(self, element: StorageElement) -> bool:
+        """False when its id or its url is registered already."""
         ...
 
-    async def get(self, storage_id: str) -> StorageElement | None: ...
+    async def save(self, element: StorageElement) -> bool:
+        """Replaces url and description. False when another element has that url."""
+        ...
+
+    async def seen(self, element: StorageElement) -> None:
+        """Keeps what was just learnt of it, unless somebody asked it later, or another url was given meanwhile."""
+        ...
+
+    async def get(self, storage_id: str, *, lock: bool = False) -> StorageElement | None: ...
+
+    async def is_registered(self, storage_id: str, url: str) -> bool:
+        """Whether there is an element with this id or this url."""
+        ...
 
     async def page(
         self, *, mode: Mode | None, status: ElementStatus | None, limit: int, offset: int
@@ -84,76 +112,22 @@ class ElementRows(Protocol):
 
     async def every(self) -> Sequence[StorageElement]: ...
 
+    async def has_live_files(self, storage_id: str) -> bool:
+        """Whether any file is registered on it that is not deleted."""
+        ...
 
-class ElementUnreachable(Exception):
-    """Why an element could not be asked, in words for an operator."""
+    async def remove_files(self, storage_id: str, *, live: bool, limit: int) -> int:
+        """Takes so many of its files out of the registry, only deleted ones unless `live`. How many they were."""
+        ...
+
+    async def delete(self, storage_id: str) -> None:
+        """Nothing may be registered on it any more."""
+        ...
 
 
-AskInfo = Callable[[str], Awaitable[ElementInfo]]
-"""url → what the element there says of itself. Raises ElementUnreachable."""
-
-
-async def get_element(rows: ElementRows, storage_id: str) -> StorageElement:
-    element = await rows.get(storage_id)
+async def get_element(rows: ElementRows, storage_id: str, *, lock: bool = False) -> StorageElement:
+    """Raises NotFound."""
+    element = await rows.get(storage_id, lock=lock)
     if element is None:
         raise NotFound("There is no such storage element")
     return element
-
-
-class HealthPoller:
-    """Asks every element how it is, all at once. Unreachable means `offline`, never a reason to delete anything."""
-
-    def __init__(
-        self, rows: Callable[[], AbstractAsyncContextManager[ElementRows]], ask: AskInfo, clock: Clock
-    ) -> None:
-        self._rows, self._ask, self._clock = rows, ask, clock
-
-    async def run(self, every_seconds: float) -> None:
-        """Until cancelled."""
-        while True:
-            try:
-                await self.poll()
-            except ArtStoreError as error:
-                _log.warning("element health not kept", reason=error.message)
-            except Exception:  # noqa: BLE001
-                # Whatever it was: without this loop every element would keep its last state for ever.
-                _log.exception("element health not kept")
-            await asyncio.sleep(every_seconds)
-
-    async def poll(self) -> None:
-        async with self._rows() as rows:
-            elements = await rows.every()
-        for element in await asyncio.gather(*(self._look(element) for element in elements)):
-            # One transaction each: an element that cannot be kept keeps no other one from it.
-            try:
-                async with self._rows() as rows:
-                    await rows.seen(element)
-            except ArtStoreError:
-                raise
-            except Exception:  # noqa: BLE001
-                _log.exception("element health not kept", storage_id=element.storage_id)
-
-    async def _look(self, element: StorageElement) -> StorageElement:
-        now = self._clock()
-        try:
-            info = await self._ask(element.url)
-            if info.storage_id != element.storage_id:
-                raise ElementUnreachable(f"another element answers there: {info.storage_id}")
-        except ElementUnreachable as error:
-            if element.status is ElementStatus.ONLINE:
-                _log.warning("element went offline", storage_id=element.storage_id, reason=str(error))
-            return replace(element, status=ElementStatus.OFFLINE, last_error=str(error), checked_at=now)
-        return replace(
-            element,
-            status=info.status,
-            mode=info.mode,
-            version=info.version,
-            capacity_bytes=info.capacity_bytes,
-            used_bytes=info.used_bytes,
-            available_bytes=info.available_bytes,
-            epoch=info.epoch,
-            sequence=info.sequence,
-            last_error=None,
-            last_seen_at=now,
-            checked_at=now,
-        )

@@ -42,8 +42,19 @@ class FileRows(Protocol):
 
     async def get(self, file_id: UUID) -> RegisteredFile | None: ...
 
+    async def mark_deleted(self, file_id: UUID, storage_element_id: str) -> bool:
+        """The file is deleted there, in its next revision. False when nothing changed: it was marked before, or it is
+        bound to another element."""
+        ...
+
     async def page(
-        self, *, storage_element_id: str | None, status: FileStatus | None, limit: int, offset: int
+        self,
+        *,
+        storage_element_id: str | None,
+        status: FileStatus | None,
+        uploaded_by: str | None,
+        limit: int,
+        offset: int,
     ) -> tuple[Sequence[RegisteredFile], int]: ...
 
 

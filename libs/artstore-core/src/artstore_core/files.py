@@ -16,6 +16,7 @@ from artstore_core.retention import MAX_TTL_DAYS, MIN_TTL_DAYS, RetentionPolicy
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_METADATA_DEPTH: Final = 32
 MAX_FILENAME_BYTES: Final = 1024
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 class FileStatus(StrEnum):
@@ -55,7 +56,8 @@ def _filename(name: str) -> str:
         raise ValueError("must not be empty")
     if len(name.encode()) > MAX_FILENAME_BYTES:
         raise ValueError(f"must be at most {MAX_FILENAME_BYTES} bytes in UTF-8")
-    if any(unicodedata.category(char) == "Cc" for char in name):
+    # What is printable has no control characters, and is asked first: a sync reads a million names.
+    if not name.isprintable() and any(unicodedata.category(char) == "Cc" for char in name):
         raise ValueError("must not contain control characters")
     return name
 
@@ -73,7 +75,7 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     if _deeper_than(value, MAX_METADATA_DEPTH):
         raise ValueError(f"must not be nested deeper than {MAX_METADATA_DEPTH}")
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = _JSON.encode(value)
         size = len(text.encode())
     except ValueError:
         raise ValueError("must be JSON in UTF-8: no NaN, no infinity, no half of a surrogate pair") from None

@@ -20,8 +20,9 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     "client": {"kind": "client", "scopes": ["files:read", "files:write"]},
     "service": {"kind": "service", "scopes": ["files:read", "files:write", "storage:read", "storage:write"]},
     "ingester": {"kind": "service", "scopes": ["files:write", "storage:read"]},
+    "query": {"kind": "service", "scopes": ["files:read"]},
 }
-_SHOWN = ("operator", "client", "service")  # the ingester's own account is nobody else's business
+_SHOWN = ("operator", "client", "service")  # the services' own accounts are nobody else's business
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ PREFIXES = {
 
 Environment = dict[str, str]
 
+DEFAULTS = {"AM_ELEMENT_NETWORKS": "127.0.0.0/8"}
+"""What the caller may set otherwise: this stack's elements are on this machine, and admin calls nobody else."""
+
 
 class Environments:
     """Makes the variables of every service of one stack."""
@@ -55,7 +58,7 @@ class Environments:
         if part is Part.ADMIN:
             return self._admin()
         if part is Part.INGESTER:
-            return self._ingester()
+            return self._account(part)
         if part is Part.QUERY:
             return self._query()
         return {"DATABASE_URL_FILE": self._database_url("artstore_render")}
@@ -81,17 +84,19 @@ class Environments:
             "TICKET_KEY_FILE": str(own),
         }
 
-    def _ingester(self) -> Environment:
-        self._secrets.password("client-ingester")
+    def _account(self, part: Part) -> Environment:
+        """The service's own account at admin."""
+        self._secrets.password(f"client-{part}")
         return {
             "ADMIN_URL": service_url(Part.ADMIN, self._ports),
-            "CLIENT_ID": self._secrets.client_id("ingester"),
-            "CLIENT_SECRET_FILE": str(self._secrets.path("client-ingester")),
+            "CLIENT_ID": self._secrets.client_id(part.value),
+            "CLIENT_SECRET_FILE": str(self._secrets.path(f"client-{part}")),
         }
 
     def _query(self) -> Environment:
         self._secrets.key("ticket-master-key")
         return {
+            **self._account(Part.QUERY),
             "DATABASE_URL_FILE": self._database_url("artstore_query"),
             "MIGRATION_DATABASE_URL_FILE": self._database_url(OWNER),
             "TICKET_MASTER_KEY_FILE": str(self._secrets.path("ticket-master-key")),

@@ -15,7 +15,7 @@ from artstore_stack.accounts import write_bootstrap, write_credentials
 from artstore_stack.addresses import addresses, element_urls
 from artstore_stack.database import OWNER, Database
 from artstore_stack.drain import drain
-from artstore_stack.environment import Environments, without_ours
+from artstore_stack.environment import DEFAULTS, Environments, without_ours
 from artstore_stack.errors import StackError
 from artstore_stack.events import last_end
 from artstore_stack.files import tail
@@ -165,7 +165,7 @@ class Stack:
         self._postgres.prepare(self._secrets.password(f"db-{SUPERUSER}"), self._say)
         environments = Environments(self.layout, self.ports, self._secrets, self._ca, self._database)
         ours = {part: environments.of(part) for part in Part}
-        caller = without_ours(self.env, {name: "" for own in ours.values() for name in own})
+        caller = without_ours({**DEFAULTS, **self.env}, {name: "" for own in ours.values() for name in own})
         self.supervisor.launch(programs(self.layout, self._postgres, ours), caller)
         self._prepare_database(Commands(self.layout, caller, ours))
         self._start_services(Commands(self.layout, caller, ours))

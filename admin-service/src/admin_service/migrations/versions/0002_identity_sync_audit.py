@@ -41,10 +41,12 @@ CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
 CREATE TABLE refresh_tokens (
     token_hash bytea CONSTRAINT refresh_tokens_pkey PRIMARY KEY,
     session_id uuid NOT NULL CONSTRAINT refresh_tokens_session_id_fkey REFERENCES sessions (id) ON DELETE CASCADE,
+    access_token_id text NOT NULL,
     issued_at timestamptz NOT NULL,
     used_at timestamptz
 );
 CREATE INDEX refresh_tokens_session_id_idx ON refresh_tokens (session_id);
+CREATE INDEX refresh_tokens_access_token_id_idx ON refresh_tokens (access_token_id);
 
 CREATE TABLE revoked_tokens (
     jti text CONSTRAINT revoked_tokens_pkey PRIMARY KEY,
@@ -60,7 +62,7 @@ CREATE TABLE sign_in_failures (
 );
 CREATE INDEX sign_in_failures_last_attempt_at_idx ON sign_in_failures (last_attempt_at);
 
-ALTER TABLE jwt_keys ADD COLUMN withdrawn_at timestamptz;
+ALTER TABLE jwt_keys ADD COLUMN withdrawn_at timestamptz, ALTER COLUMN private_encrypted DROP NOT NULL;
 """
 
 _SYNC = """
@@ -89,6 +91,8 @@ CREATE TABLE syncs (
     files_added bigint NOT NULL DEFAULT 0,
     files_updated bigint NOT NULL DEFAULT 0,
     files_deleted bigint NOT NULL DEFAULT 0,
+    files_refused bigint NOT NULL DEFAULT 0,
+    refused_examples jsonb NOT NULL DEFAULT '[]'::jsonb,
     conflicts bigint NOT NULL DEFAULT 0,
     conflict_examples jsonb NOT NULL DEFAULT '[]'::jsonb,
     requests bigint NOT NULL DEFAULT 0,
@@ -106,6 +110,7 @@ CREATE TABLE sync_absent (
 _AUDIT = """
 CREATE TABLE audit_log (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT audit_log_pkey PRIMARY KEY,
+    entry_id uuid NOT NULL DEFAULT gen_random_uuid() CONSTRAINT audit_log_entry_id_key UNIQUE,
     happened_at timestamptz NOT NULL,
     service text NOT NULL,
     actor text NOT NULL,
@@ -117,17 +122,36 @@ CREATE TABLE audit_log (
     details jsonb NOT NULL DEFAULT '{}'::jsonb
 );
 CREATE INDEX audit_log_happened_at_idx ON audit_log (happened_at, id);
-CREATE INDEX audit_log_actor_idx ON audit_log (actor, id);
-CREATE INDEX audit_log_action_idx ON audit_log (action, id);
-CREATE INDEX audit_log_target_idx ON audit_log (target, id);
+CREATE INDEX audit_log_actor_idx ON audit_log (actor, happened_at, id);
+CREATE INDEX audit_log_action_idx ON audit_log (action, happened_at, id);
+CREATE INDEX audit_log_target_idx ON audit_log (target, happened_at, id);
+CREATE INDEX audit_log_request_id_idx ON audit_log (request_id) WHERE request_id IS NOT NULL;
 """
 
+# Usage is a sum of changes, which are folded into totals now and then. A row an account, counted up in place, would make
+# every registration of an account wait for the one before, and bulk writers of the same accounts deadlock: one upsert
+# fires two triggers, and no order of rows holds across the two.
 _QUOTAS = """
-CREATE TABLE account_usage (
-    principal text CONSTRAINT account_usage_pkey PRIMARY KEY,
+CREATE TABLE account_usage_totals (
+    principal text CONSTRAINT account_usage_totals_pkey PRIMARY KEY,
     files bigint NOT NULL,
     bytes bigint NOT NULL
 );
+
+CREATE TABLE account_usage_changes (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT account_usage_changes_pkey PRIMARY KEY,
+    principal text NOT NULL,
+    files bigint NOT NULL,
+    bytes bigint NOT NULL
+);
+CREATE INDEX account_usage_changes_principal_idx ON account_usage_changes (principal);
+
+CREATE VIEW account_usage AS
+    SELECT principal, sum(files)::bigint AS files, sum(bytes)::bigint AS bytes FROM (
+        SELECT principal, files, bytes FROM account_usage_totals
+        UNION ALL
+        SELECT principal, files, bytes FROM account_usage_changes
+    ) AS counted GROUP BY principal;
 
 CREATE TABLE quota_reservations (
     file_id uuid CONSTRAINT quota_reservations_pkey PRIMARY KEY,
@@ -140,6 +164,7 @@ CREATE INDEX quota_reservations_expires_at_idx ON quota_reservations (expires_at
 """
 
 # `transaction_id` is pg_current_xact_id(): readers take rows whose transaction is older than every running one.
+# `outbox_trimmed` has one row: the newest position that was thrown away for its age, so that a reader further back knows.
 _OUTBOX = """
 CREATE TABLE outbox (
     transaction_id bigint NOT NULL DEFAULT (pg_current_xact_id())::text::bigint,
@@ -149,13 +174,21 @@ CREATE TABLE outbox (
     subject text NOT NULL,
     CONSTRAINT outbox_pkey PRIMARY KEY (transaction_id, id)
 );
-CREATE INDEX outbox_happened_at_idx ON outbox (happened_at);
+
+CREATE TABLE outbox_trimmed (
+    one boolean NOT NULL DEFAULT true CONSTRAINT outbox_trimmed_pkey PRIMARY KEY
+        CONSTRAINT outbox_trimmed_one_check CHECK (one),
+    transaction_id bigint NOT NULL,
+    id bigint NOT NULL
+);
+
+INSERT INTO outbox_trimmed (transaction_id, id) VALUES (0, 0);
 """
 
 # Triggers, so that no writer, not even one that is to come, can change the registry and leave no event. They run once
-# a statement: a sync that writes thousands of rows pays once. Usage goes by principal in order, so that two transactions
-# that count for the same accounts wait for each other and never deadlock. They run as the owner: the writers' own roles
-# may neither forge events nor change what is counted.
+# a statement: a sync that writes thousands of rows pays once. They only add rows: writers of the same accounts neither
+# wait for each other nor deadlock. They run as the owner: the writers' own roles may neither forge events nor change what
+# is counted.
 _DEFINER = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp"
 _SAME = (
     "(a.revision, a.status, a.storage_element_id, a.original_filename, a.description, a.tags, a.metadata, a.checksum)"
@@ -184,28 +217,43 @@ END $$""",
 CREATE FUNCTION artstore_files_counted() RETURNS trigger {_DEFINER} AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO account_usage AS held (principal, files, bytes)
-            SELECT uploaded_by, count(*), sum(size) FROM after
-            WHERE status IN ('active', 'damaged') GROUP BY 1 ORDER BY 1
-            ON CONFLICT (principal) DO UPDATE
-            SET files = held.files + excluded.files, bytes = held.bytes + excluded.bytes;
+        INSERT INTO account_usage_changes (principal, files, bytes)
+            SELECT uploaded_by, count(*), sum(size) FROM after WHERE status IN ('active', 'damaged') GROUP BY 1;
+        DELETE FROM quota_reservations USING after WHERE quota_reservations.file_id = after.file_id;
     ELSIF TG_OP = 'UPDATE' THEN
-        INSERT INTO account_usage AS held (principal, files, bytes)
+        INSERT INTO account_usage_changes (principal, files, bytes)
             SELECT principal, sum(one), sum(size) FROM (
                 SELECT uploaded_by AS principal, 1 AS one, size FROM after WHERE status IN ('active', 'damaged')
                 UNION ALL
                 SELECT uploaded_by, -1, -size FROM before WHERE status IN ('active', 'damaged')
-            ) AS moved GROUP BY 1 HAVING sum(one) <> 0 OR sum(size) <> 0 ORDER BY 1
-            ON CONFLICT (principal) DO UPDATE
-            SET files = held.files + excluded.files, bytes = held.bytes + excluded.bytes;
+            ) AS moved GROUP BY 1 HAVING sum(one) <> 0 OR sum(size) <> 0;
     ELSE
-        INSERT INTO account_usage AS held (principal, files, bytes)
-            SELECT uploaded_by, -count(*), -sum(size) FROM before
-            WHERE status IN ('active', 'damaged') GROUP BY 1 ORDER BY 1
-            ON CONFLICT (principal) DO UPDATE
-            SET files = held.files + excluded.files, bytes = held.bytes + excluded.bytes;
+        INSERT INTO account_usage_changes (principal, files, bytes)
+            SELECT uploaded_by, -count(*), -sum(size) FROM before WHERE status IN ('active', 'damaged') GROUP BY 1;
     END IF;
     RETURN NULL;
+END $$""",
+    # One folder at a time; what it cannot lock, or does not see yet, is folded by a later one.
+    f"""
+CREATE FUNCTION artstore_fold_usage(at_most integer) RETURNS integer {_DEFINER} AS $$
+DECLARE
+    folded integer;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('artstore_fold_usage', 0)) THEN
+        RETURN 0;
+    END IF;
+    WITH taken AS (
+        DELETE FROM account_usage_changes
+            WHERE id IN (SELECT id FROM account_usage_changes ORDER BY id LIMIT at_most)
+            RETURNING principal, files, bytes
+    ), added AS (
+        INSERT INTO account_usage_totals AS held (principal, files, bytes)
+            SELECT principal, sum(files), sum(bytes) FROM taken GROUP BY 1
+            ON CONFLICT (principal) DO UPDATE
+            SET files = held.files + excluded.files, bytes = held.bytes + excluded.bytes
+    )
+    SELECT count(*) INTO folded FROM taken;
+    RETURN folded;
 END $$""",
     f"""
 CREATE FUNCTION artstore_element_changed() RETURNS trigger {_DEFINER} AS $$
@@ -248,7 +296,7 @@ CREATE TRIGGER storage_elements_changed AFTER UPDATE ON storage_elements FOR EAC
 _COUNT_WHAT_IS_THERE = """
 LOCK TABLE files IN SHARE ROW EXCLUSIVE MODE;
 
-INSERT INTO account_usage (principal, files, bytes)
+INSERT INTO account_usage_totals (principal, files, bytes)
     SELECT uploaded_by, count(*), sum(size) FROM files WHERE status IN ('active', 'damaged') GROUP BY 1;
 """
 
@@ -263,13 +311,18 @@ GRANT SELECT ON account_usage TO artstore_admin;
 
 GRANT SELECT, DELETE ON outbox TO artstore_admin;
 
-GRANT SELECT ON outbox TO artstore_query, artstore_render;
+GRANT SELECT, UPDATE ON outbox_trimmed TO artstore_admin;
+
+GRANT SELECT ON outbox, outbox_trimmed TO artstore_query, artstore_render;
 
 GRANT SELECT ON storage_elements, files TO artstore_render;
 
 REVOKE ALL ON FUNCTION
-    artstore_files_changed(), artstore_files_counted(), artstore_element_changed(), artstore_mark_deleted(uuid, text)
+    artstore_files_changed(), artstore_files_counted(), artstore_element_changed(), artstore_mark_deleted(uuid, text),
+    artstore_fold_usage(integer)
     FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION artstore_fold_usage(integer) TO artstore_admin;
 
 GRANT EXECUTE ON FUNCTION artstore_mark_deleted(uuid, text) TO artstore_query;
 """
