@@ -51,7 +51,16 @@ def apps() -> dict[str, FastAPI]:
                 admin_url="http://artstore.invalid", client_id="sa_x_1", client_secret=SecretStr("x"), **_TOKENS
             )
         ),
-        "query-service": build_query(QuerySettings(database_url=_DATABASE, ticket_master_key=_KEY, **_TOKENS)),
+        "query-service": build_query(
+            QuerySettings(
+                admin_url="http://artstore.invalid",
+                client_id="sa_x_1",
+                client_secret=SecretStr("x"),
+                database_url=_DATABASE,
+                ticket_master_key=_KEY,
+                **_TOKENS,
+            )
+        ),
         "render-service": build_render(RenderSettings(database_url=_DATABASE, **_TOKENS)),
     }
 

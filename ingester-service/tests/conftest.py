@@ -13,9 +13,11 @@ from artstore_testing.servers import running_app
 from artstore_testing.tokens import TokenIssuer
 from ingester_service.config import Settings
 from ingester_service.main import build
+from ingester_service.upload.quotas import QuotaPace
 from ingester_service.upload.registration import Patience
-from ingester_support import AdminStub, Ingester
+from ingester_support import AdminStub, ElementProcess, Ingester
 from pydantic import SecretStr
+from tus_support import Tus
 
 IMPATIENT = Patience(now=(0.01,), first_pause=0.02, longest_pause=0.1)
 
@@ -47,7 +49,20 @@ async def ingester(
         "elements_cache_seconds": 0,
         "hold_seconds": 0.2,
     }
+
     # On a socket, not within this process's own loop: back-pressure and disconnects are what is tested.
-    url = stack.enter_context(running_app(build(Settings(**given | limits), IMPATIENT)))
-    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-        yield Ingester(http, admin, issuer, stack, tmp_path)
+    def replica() -> str:
+        return stack.enter_context(running_app(build(Settings(**given | limits), IMPATIENT, QuotaPace(unlimited=0.5))))
+
+    async with httpx.AsyncClient(base_url=replica(), timeout=30) as http:
+        yield Ingester(http, admin, issuer, stack, tmp_path, replica)
+
+
+@pytest.fixture
+def rw(ingester: Ingester) -> ElementProcess:
+    return ingester.element("se-rw-1")
+
+
+@pytest.fixture
+def tus(ingester: Ingester) -> Tus:
+    return Tus(ingester)

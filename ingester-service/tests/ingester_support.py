@@ -106,6 +106,11 @@ class AdminStub:
     registry_status: int = 201
     elements_status: int = 200
     token_status: int = 200
+    quota_status: int = 200
+    quota_files: int | None = None
+    reserved: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reservations: list[tuple[str, int]] = field(default_factory=list)
+    audited: list[dict[str, Any]] = field(default_factory=list)
 
     def app(self) -> FastAPI:
         app = FastAPI()
@@ -116,13 +121,18 @@ class AdminStub:
             return JSONResponse({"access_token": token, "expires_in": 300}, status_code=self.token_status)
 
         @app.get("/api/v1/storage-elements")
-        def storage_elements(mode: Mode, status: str) -> JSONResponse:
+        def storage_elements(mode: Mode | None = None, status: str | None = None) -> JSONResponse:
             self.asked_for_elements += 1
-            assert status == "online"
+            assert (mode is None) == (status is None)
             items = [
-                {"storage_id": one.storage_id, "url": one.url, "available_bytes": one.available_bytes}
+                {
+                    "storage_id": one.storage_id,
+                    "url": one.url,
+                    "available_bytes": one.available_bytes,
+                    "mode": one.mode.value,
+                }
                 for one in self.elements
-                if one.mode is mode
+                if mode in (None, one.mode)
             ]
             return JSONResponse({"items": items, "total": len(items)}, status_code=self.elements_status)
 
@@ -130,7 +140,37 @@ class AdminStub:
         async def register(request: Request) -> JSONResponse:
             if self.registry_status < 300:
                 self.registered.append(await request.json())
+                self.reserved.pop(self.registered[-1]["file_id"], None)
             return JSONResponse({}, status_code=self.registry_status)
+
+        @app.get("/api/v1/registry/files/{file_id}/location")
+        def registered(file_id: str) -> JSONResponse:
+            found = [file for file in self.registered if file["file_id"] == file_id]
+            return JSONResponse(found[-1] if found else {}, status_code=200 if found else 404)
+
+        @app.put("/api/v1/quota-reservations/{file_id}")
+        async def reserve(file_id: str, request: Request) -> JSONResponse:
+            body = await request.json()
+            self.reservations.append((file_id, body["bytes"]))
+            if self.quota_status != 200:
+                return JSONResponse({}, status_code=self.quota_status)
+            if self.quota_files is None:
+                return JSONResponse({"limited": False, "expires_at": None})
+            if len({file["file_id"] for file in self.registered} | self.reserved.keys() | {file_id}) > self.quota_files:
+                error = {"code": "QUOTA_EXCEEDED", "message": "The quota is used up", "details": {"which": "files"}}
+                return JSONResponse({"error": error}, status_code=403)
+            self.reserved[file_id] = body
+            return JSONResponse({"limited": True, "expires_at": "2026-11-22T00:00:00Z"})
+
+        @app.delete("/api/v1/quota-reservations/{file_id}")
+        def release(file_id: str) -> JSONResponse:
+            self.reserved.pop(file_id, None)
+            return JSONResponse({})
+
+        @app.post("/api/v1/audit")
+        async def audit(request: Request) -> JSONResponse:
+            self.audited += (await request.json())["entries"]
+            return JSONResponse({})
 
         @app.get("/health/ready")
         def ready() -> dict[str, str]:
@@ -152,6 +192,8 @@ class Ingester:
     issuer: TokenIssuer
     stack: ExitStack
     directory: Path
+    replica: Callable[[], str]
+    """Starts another one beside it; gives its address."""
 
     def element(self, storage_id: str, mode: Mode = Mode.RW, **settings: Any) -> ElementProcess:
         element = self.stack.enter_context(

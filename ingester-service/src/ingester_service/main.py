@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from artstore_audit import AdminIntake, Denials, Reporter, reporting
 from artstore_auth.guard import Guard
 from artstore_auth.keys import RemoteKeys
 from artstore_auth.service_token import ServiceAuth, TokenSource
@@ -22,10 +23,21 @@ from prometheus_client import Gauge
 
 from ingester_service import __version__
 from ingester_service.clients.admin import AdminClient
+from ingester_service.clients.element_files import ElementFilesClient
 from ingester_service.clients.elements import ElementClient
+from ingester_service.clients.staging import StagingClient
+from ingester_service.clients.whereabouts import WhereaboutsClient
 from ingester_service.config import Settings
-from ingester_service.http import upload
+from ingester_service.files.changing import ChangingFiles
+from ingester_service.http import files, tus, upload
+from ingester_service.resumable.finding import Finding
+from ingester_service.resumable.finishing import Finishing
+from ingester_service.resumable.joining import Joining
+from ingester_service.resumable.quota import ReservedQuota
+from ingester_service.resumable.service import ResumableUploads
+from ingester_service.resumable.whereabouts import KnownElements
 from ingester_service.upload.placement import ElementList, Placement
+from ingester_service.upload.quotas import QuotaPace, Quotas
 from ingester_service.upload.readiness import StorageProbe
 from ingester_service.upload.registration import Patience, Registration
 from ingester_service.upload.service import Uploads
@@ -41,7 +53,7 @@ MAX_UPLOADS_AT_ONCE = 500
 """Connections to elements; an upload beyond waits three seconds for one, then hears 503."""
 
 
-def build(settings: Settings, patience: Patience | None = None) -> FastAPI:
+def build(settings: Settings, patience: Patience | None = None, quota_pace: QuotaPace | None = None) -> FastAPI:
     """The app. Nothing is connected before it starts."""
     tracing = Tracing(SERVICE.name, SERVICE.version)
     admin_url = settings.admin_url.rstrip("/")
@@ -61,7 +73,23 @@ def build(settings: Settings, patience: Patience | None = None) -> FastAPI:
     placement = Placement(known, random.SystemRandom())
     uploads = Uploads(placement, elements, registration, types, hold_seconds=settings.hold_seconds)
 
+    pace = quota_pace or QuotaPace()
+    quotas = Quotas(admin, pace)
+    quota = ReservedQuota(quotas, admin, pace.renewal)
+    staging, whereabouts = StagingClient(storage, elements), WhereaboutsClient(inside)
+    everywhere = KnownElements(whereabouts, settings.elements_cache_seconds)
+    finding = Finding(everywhere, staging)
+    finishing = Finishing(staging, registration, types, quota)
+    most = settings.max_resumable_bytes
+    resumable = ResumableUploads(
+        placement, staging, finding, finishing, types, quota, max_bytes=most, hold_seconds=settings.hold_seconds
+    )
+    joining = Joining(placement, known, staging, finding, finishing, types, quota, max_bytes=most)
+    changing = ChangingFiles(whereabouts, everywhere, ElementFilesClient(storage, elements), registration)
+
     registry = new_registry()
+    reporter = Reporter(AdminIntake(inside), registry=registry)
+    denials = Denials(reporter.report)
     waiting = Gauge("artstore_registrations_waiting", "Files that admin has not heard of yet", registry=registry)
     waiting.set_function(lambda: registration.waiting)
 
@@ -69,7 +97,8 @@ def build(settings: Settings, patience: Patience | None = None) -> FastAPI:
     async def lifespan() -> AsyncIterator[None]:
         background = asyncio.create_task(registration.run())
         try:
-            yield
+            async with reporting(reporter, denials):
+                yield
         finally:
             background.cancel()
             with suppress(asyncio.CancelledError):
@@ -80,7 +109,16 @@ def build(settings: Settings, patience: Patience | None = None) -> FastAPI:
     return create_app(
         SERVICE,
         routers=[
-            upload.router(uploads, guard, max_bytes=settings.max_upload_bytes, idle_seconds=settings.idle_seconds)
+            tus.router(resumable, joining, guard, reporter.report, idle_seconds=settings.idle_seconds),
+            files.router(changing, guard, reporter.report),
+            upload.router(
+                uploads,
+                quotas,
+                guard,
+                reporter.report,
+                max_bytes=settings.max_upload_bytes,
+                idle_seconds=settings.idle_seconds,
+            ),
         ],
         checks=[
             Check("admin", admin.probe),
@@ -90,5 +128,7 @@ def build(settings: Settings, patience: Patience | None = None) -> FastAPI:
         lifespan=lifespan,
         tracing=tracing,
         registry=registry,
-        is_byte_route=lambda path: path == upload.UPLOAD_PATH,
+        trusted_proxies=settings.trusted_proxies,
+        refused=denials.refused,
+        is_byte_route=lambda path: path == upload.UPLOAD_PATH or tus.is_byte_path(path),
     )

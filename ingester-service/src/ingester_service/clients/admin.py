@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import httpx
 from artstore_core.elements import ElementStatus
-from artstore_core.errors import AdminUnavailable
+from artstore_core.errors import AdminUnavailable, QuotaExceeded
 from artstore_core.files import File
 from artstore_core.modes import Mode
 from artstore_core.pages import MAX_LIMIT
+from artstore_kit.logs import get_logger
 from pydantic import BaseModel, ConfigDict
 
 from ingester_service.upload.ports import Element, RegistrationFailed, RegistrationRefused
 
+_log = get_logger(__name__)
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
 _MAY_PASS = frozenset({401, 408, 425, 429})
 """Refusals that a later try may not meet; 401 because a new token is fetched for it."""
@@ -36,8 +39,28 @@ class _Elements(BaseModel):
     items: list[_Element]
 
 
+class _Reservation(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    limited: bool
+
+
+class _Error(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    code: str
+    message: str
+    details: dict[str, str] = {}
+
+
+class _Refusal(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    error: _Error
+
+
 class AdminClient:
-    """An Admin over HTTP. `client` has admin's address and authenticates itself."""
+    """An Admin and a QuotaKeeper over HTTP. `client` has admin's address and authenticates itself."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -63,6 +86,26 @@ class AdminClient:
         if response.is_server_error or response.status_code in _MAY_PASS:
             raise RegistrationFailed(f"admin answered {response.status_code}")
         raise RegistrationRefused(f"admin answered {response.status_code}")
+
+    async def reserve(self, file_id: UUID, principal: str, size: int) -> bool:
+        body = {"principal": principal, "bytes": size}
+        try:
+            response = await self._client.put(f"/api/v1/quota-reservations/{file_id}", json=body, timeout=_TIMEOUT)
+            if response.status_code == httpx.codes.FORBIDDEN:
+                refusal = _Refusal.model_validate_json(response.content).error
+                if refusal.code == QuotaExceeded.code:
+                    raise QuotaExceeded(refusal.message, details=refusal.details)
+            response.raise_for_status()
+            return _Reservation.model_validate_json(response.content).limited
+        except _TROUBLE as error:
+            raise AdminUnavailable("The account's quota cannot be asked for now") from error
+
+    async def release(self, file_id: UUID) -> None:
+        try:
+            response = await self._client.delete(f"/api/v1/quota-reservations/{file_id}", timeout=_TIMEOUT)
+            response.raise_for_status()
+        except _TROUBLE as error:
+            _log.warning("quota not given back: it ends by itself", file_id=str(file_id), reason=type(error).__name__)
 
     async def probe(self) -> None:
         """For readiness: raises unless admin can do its work."""

@@ -29,10 +29,10 @@ from ingester_service.upload.ports import Element, Full, Refused
 
 _log = get_logger(__name__)
 
-_TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0, pool=3.0)
-_RESERVE_TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0, pool=3.0)
+TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0, pool=3.0)
+RESERVE_TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0, pool=3.0)
 """Another element may be quicker, and the client waits."""
-_COMMIT_TIMEOUT: Final = httpx.Timeout(30.0, read=300.0, connect=3.0, pool=3.0)
+COMMIT_TIMEOUT: Final = httpx.Timeout(30.0, read=300.0, connect=3.0, pool=3.0)
 """An element answers once the bytes are on its disk, and a slow disk has gigabytes to flush."""
 _ABORT_SECONDS: Final = 10.0
 _ABORT_PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
@@ -41,7 +41,7 @@ _SLICE_BYTES: Final = 256 * 1024 * 1024
 _PAUSES: Final = (0.2, 1.0)
 """Between the tries of a request that may safely be sent again."""
 
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _SAID: Final[Mapping[str, Callable[[], ArtStoreError]]] = {
     "STORAGE_FULL": lambda: StorageFull("The storage element has run out of room"),
     "FILE_TOO_LARGE": lambda: FileTooLarge("The storage element takes no file of this size"),
@@ -66,41 +66,41 @@ class ElementClient:
         headers = {"Artstore-Metadata": _encoded(new), "Content-Type": "application/octet-stream"}
         if sha256 is not None:
             headers["Repr-Digest"] = format_digest(sha256)
-        auth = await self._auth(element)
+        auth = await self.auth(element)
         url = f"{element.url}/api/v1/files/{file_id}"
 
         async def put() -> httpx.Response:
-            return await self._client.put(url, content=body, headers=headers, auth=auth, timeout=_TIMEOUT)
+            return await self._client.put(url, content=body, headers=headers, auth=auth, timeout=TIMEOUT)
 
-        response, tries = await _repeated(put)
-        return _file(_stored(response, first=tries == 1))
+        response, tries = await repeated(put)
+        return file_of(_stored(response, first=tries == 1))
 
     async def reserve(self, element: Element, upload_id: UUID, size: int | None) -> None:
-        auth = await self._auth(element)
+        auth = await self.auth(element)
         url = f"{element.url}/api/v1/uploads/{upload_id}"
         try:
-            response = await self._client.post(url, json={"size": size}, auth=auth, timeout=_RESERVE_TIMEOUT)
+            response = await self._client.post(url, json={"size": size}, auth=auth, timeout=RESERVE_TIMEOUT)
         except httpx.HTTPError as error:
-            if not isinstance(error, _NOT_SENT):
+            if not isinstance(error, NOT_SENT):
                 # It may have been heard, and only the answer was lost: no room is kept for a file that goes elsewhere.
                 await self.abort(element, upload_id)
             raise Refused(type(error).__name__) from error
-        _accepted(response)
+        accepted(response)
 
     async def append(self, element: Element, upload_id: UUID, pieces: AsyncIterator[bytes]) -> int:
         sent = 0
-        auth = await self._auth(element)
+        auth = await self.auth(element)
         url = f"{element.url}/api/v1/uploads/{upload_id}"
-        source = _Slices(pieces)
+        source = Slices(pieces)
         while await source.more():
             headers = {"Upload-Offset": str(sent), "Content-Type": "application/offset+octet-stream"}
             try:
                 response = await self._client.patch(
-                    url, content=source.slice(), headers=headers, auth=auth, timeout=_COMMIT_TIMEOUT
+                    url, content=source.slice(), headers=headers, auth=auth, timeout=COMMIT_TIMEOUT
                 )
             except httpx.HTTPError as error:
                 raise StorageUnavailable("The storage element broke off") from error
-            _raise_for(response)
+            raise_for(response)
             sent = source.given
             if response.headers.get("upload-offset") != str(sent):
                 raise UpstreamFailed("The storage element counted other bytes than were sent")
@@ -110,20 +110,20 @@ class ElementClient:
         body: dict[str, Any] = {"metadata": new.model_dump(mode="json"), "size": size}
         if sha256 is not None:
             body["sha256"] = sha256
-        auth = await self._auth(element)
+        auth = await self.auth(element)
         url = f"{element.url}/api/v1/uploads/{upload_id}/complete"
 
         async def complete() -> httpx.Response:
-            return await self._client.post(url, json=body, auth=auth, timeout=_COMMIT_TIMEOUT)
+            return await self._client.post(url, json=body, auth=auth, timeout=COMMIT_TIMEOUT)
 
-        response, _ = await _repeated(complete)
-        _raise_for(response)
-        return _file(response)
+        response, _ = await repeated(complete)
+        raise_for(response)
+        return file_of(response)
 
     async def abort(self, element: Element, upload_id: UUID) -> None:
         try:
             async with asyncio.timeout(_ABORT_SECONDS):
-                auth = await self._auth(element)
+                auth = await self.auth(element)
                 for pause in _ABORT_PAUSES:
                     if await self._aborted(f"{element.url}/api/v1/uploads/{upload_id}", auth):
                         return
@@ -134,18 +134,18 @@ class ElementClient:
 
     async def _aborted(self, url: str, auth: httpx.Auth) -> bool:
         """False while the element still deals with the piece whose connection broke."""
-        response = await self._client.delete(url, auth=auth, timeout=_TIMEOUT)
+        response = await self._client.delete(url, auth=auth, timeout=TIMEOUT)
         if response.status_code == httpx.codes.CONFLICT:
             return False
-        _raise_for(response)
+        raise_for(response)
         return True
 
     async def probe(self, url: str) -> None:
         """For readiness: raises unless an element answers there."""
-        response = await self._client.get(f"{url}/api/v1/info", timeout=_TIMEOUT)
+        response = await self._client.get(f"{url}/api/v1/info", timeout=TIMEOUT)
         response.raise_for_status()
 
-    async def _auth(self, element: Element) -> httpx.Auth:
+    async def auth(self, element: Element) -> httpx.Auth:
         """Fetches the token first, so that a failure to get one is not taken for a failure of the element."""
         resource = element_audience(element.storage_id)
         try:
@@ -155,11 +155,11 @@ class ElementClient:
         return ServiceAuth(self._tokens, resource)
 
 
-class _Slices:
+class Slices:
     """A stream of pieces as several request bodies. A piece is asked for only when the one before was sent."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: AsyncIterator[bytes], *, limit: bool = True) -> None:
+        self._pieces, self._limit = pieces, limit
         self._next: bytes | None = None
         self.given = 0
 
@@ -170,14 +170,14 @@ class _Slices:
 
     async def slice(self) -> AsyncIterator[bytes]:
         end = self.given + _SLICE_BYTES
-        while await self.more() and self.given < end:
+        while await self.more() and (self.given < end or not self._limit):
             piece, self._next = self._next, None
             assert piece is not None
             self.given += len(piece)
             yield piece
 
 
-async def _repeated(request: Request) -> tuple[httpx.Response, int]:
+async def repeated(request: Request) -> tuple[httpx.Response, int]:
     """Sends a request that is harmless to repeat until it is answered; gives how often it may have been heard, too.
 
     Raises Refused, StorageUnavailable.
@@ -187,7 +187,7 @@ async def _repeated(request: Request) -> tuple[httpx.Response, int]:
         try:
             return await request(), heard + 1
         except httpx.HTTPError as error:
-            heard += not isinstance(error, _NOT_SENT)
+            heard += not isinstance(error, NOT_SENT)
             if pause is None:
                 if not heard:
                     raise Refused(type(error).__name__) from error
@@ -197,7 +197,7 @@ async def _repeated(request: Request) -> tuple[httpx.Response, int]:
     raise AssertionError("the last try returns or raises")
 
 
-def _code(response: httpx.Response) -> str:
+def code_of(response: httpx.Response) -> str:
     try:
         return str(response.json()["error"]["code"])
     except (ValueError, KeyError, TypeError):
@@ -211,33 +211,33 @@ def _stored(response: httpx.Response, *, first: bool) -> httpx.Response:
     """
     if response.is_success:
         return response
-    code = _code(response)
+    code = code_of(response)
     if code in _BEFORE_ANY_BYTE and first:
         raise Full(code) if code == "STORAGE_FULL" else Refused(code)
     if code in _BEFORE_ANY_BYTE or response.is_server_error:
         _log.warning("element may have kept a file", status=response.status_code, code=code)
         raise StorageUnavailable("The storage element may have kept the file, and could not say so")
-    _raise_for(response)
+    raise_for(response)
     return response
 
 
-def _accepted(response: httpx.Response) -> httpx.Response:
+def accepted(response: httpx.Response) -> httpx.Response:
     """For a request that brings no bytes yet: raises Refused where another element may do better."""
     if response.is_success:
         return response
-    code = _code(response)
+    code = code_of(response)
     if code == "STORAGE_FULL":
         raise Full(code)
     if response.is_server_error or code == "MODE_NOT_ALLOWED":
         raise Refused(code or str(response.status_code))
-    _raise_for(response)
+    raise_for(response)
     return response
 
 
-def _raise_for(response: httpx.Response) -> None:
+def raise_for(response: httpx.Response) -> None:
     if response.is_success:
         return
-    code = _code(response)
+    code = code_of(response)
     _log.warning("element answered with an error", status=response.status_code, code=code)
     if code in _SAID:
         raise _SAID[code]()
@@ -246,7 +246,7 @@ def _raise_for(response: httpx.Response) -> None:
     raise UpstreamFailed("The storage element could not store the file")
 
 
-def _file(response: httpx.Response) -> File:
+def file_of(response: httpx.Response) -> File:
     try:
         return File.model_validate_json(response.content)
     except ValidationError as error:

@@ -64,6 +64,10 @@ class UploadForm:
     _limits: Limits
     _max_bytes: int
 
+    @property
+    def largest(self) -> int:
+        return self._max_bytes
+
     async def chunks(self) -> AsyncIterator[bytes]:
         size = 0
         while isinstance(event := await self._events.next(), PartData):

@@ -1,10 +1,15 @@
 """`POST /api/v1/files/upload`."""
 
+from collections.abc import Callable
 from typing import Annotated
 
+from artstore_audit import Entry, Outcome
 from artstore_auth.guard import Guard
 from artstore_core.errors import ValidationFailed
+from artstore_core.files import File
+from artstore_core.ids import new_id
 from artstore_core.scopes import Principal, Scope
+from artstore_kit.context import current_request_id
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
@@ -13,6 +18,7 @@ from ingester_service.http.fields import query_fields
 from ingester_service.http.form import open_form, too_large
 from ingester_service.http.multipart import Limits, boundary_of
 from ingester_service.http.schemas import UPLOAD_BODY, UploadedFile
+from ingester_service.upload.quotas import Quotas
 from ingester_service.upload.service import Uploaded, Uploads
 
 UPLOAD_PATH = "/api/v1/files/upload"
@@ -23,6 +29,22 @@ def _content_length(request: Request) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
+def _entry(file: File, request: Request) -> Entry:
+    return Entry(
+        actor=file.uploaded_by,
+        action="file.uploaded",
+        outcome=Outcome.DONE,
+        target=str(file.file_id),
+        address=request.client.host if request.client else None,
+        request_id=current_request_id(),
+        details={
+            "filename": file.original_filename,
+            "size": file.size,
+            "retention_policy": file.retention_policy.value,
+        },
+    )
+
+
 def _answer(uploaded: Uploaded) -> JSONResponse:
     body = uploaded.file.model_dump(mode="json")
     if not uploaded.registered:
@@ -30,8 +52,16 @@ def _answer(uploaded: Uploaded) -> JSONResponse:
     return JSONResponse(body, status_code=201, headers={"Location": f"/api/v1/files/{uploaded.file.file_id}"})
 
 
-def router(uploads: Uploads, guard: Guard, *, max_bytes: int, idle_seconds: float) -> APIRouter:
-    """`max_bytes`: of one file. `idle_seconds`: how long a client may send nothing."""
+def router(
+    uploads: Uploads,
+    quotas: Quotas,
+    guard: Guard,
+    report: Callable[[Entry], None],
+    *,
+    max_bytes: int,
+    idle_seconds: float,
+) -> APIRouter:
+    """`report` is the audit log's. `max_bytes`: of one file. `idle_seconds`: how long a client may send nothing."""
     router = APIRouter(tags=["upload"])
     limits = Limits()
 
@@ -63,14 +93,18 @@ def router(uploads: Uploads, guard: Guard, *, max_bytes: int, idle_seconds: floa
         if length is not None and length > max_bytes + limits.form:
             # What is not the file is bounded, so this much can only be a file that is too large.
             raise too_large(max_bytes)
-        form = await open_form(
-            body_of(request, idle_seconds),
-            boundary,
-            query=query,
-            max_bytes=max_bytes,
-            content_length=length,
-            limits=limits,
-        )
-        return _answer(await uploads.receive(form, principal.subject))
+        file_id, bound = new_id(), None if length is None else min(length, max_bytes)
+        async with quotas.hold(file_id, principal.subject, bound) as hold:
+            form = await open_form(
+                body_of(request, idle_seconds),
+                boundary,
+                query=query,
+                max_bytes=max_bytes,
+                content_length=length,
+                limits=limits,
+            )
+            uploaded = await uploads.receive(form, file_id, principal.subject, hold)
+        report(_entry(uploaded.file, request))
+        return _answer(uploaded)
 
     return router

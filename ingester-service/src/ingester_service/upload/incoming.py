@@ -51,6 +51,11 @@ class Incoming(Protocol):
         """An upper bound of the file's bytes, None where there is none."""
         ...
 
+    @property
+    def largest(self) -> int:
+        """How many bytes the file may have where nothing is known of its size: beyond that it is refused."""
+        ...
+
     def chunks(self) -> AsyncIterator[bytes]:
         """The file's bytes. Raises ValidationFailed for a body that breaks off, FileTooLarge beyond the limit."""
         ...

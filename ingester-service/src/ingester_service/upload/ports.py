@@ -56,6 +56,21 @@ class Elements(Protocol):
         ...
 
 
+class QuotaKeeper(Protocol):
+    """Admin, who keeps the accounts' quotas."""
+
+    async def reserve(self, file_id: UUID, principal: str, size: int) -> bool:
+        """Keeps room for one file of `size` bytes at most for an hour; again renews it. False: there is no quota.
+
+        Raises QuotaExceeded, AdminUnavailable.
+        """
+        ...
+
+    async def release(self, file_id: UUID) -> None:
+        """Gives the room back. Never raises: what was not given back ends by itself."""
+        ...
+
+
 class RegistrationRefused(Exception):
     """Admin answered, and no repetition will change its mind."""
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from artstore_core.files import File, NewFile
-from artstore_core.ids import new_id
 from artstore_transfer import PIECE, pieces
 
 from ingester_service.upload.incoming import Incoming
 from ingester_service.upload.placement import Placement
 from ingester_service.upload.ports import Element, Elements
+from ingester_service.upload.quotas import Hold
 from ingester_service.upload.registration import Registration
 from ingester_service.upload.types import TypePolicy
 
@@ -44,8 +44,11 @@ class Uploads:
         self._registration, self._types = registration, types
         self._hold_seconds = hold_seconds
 
-    async def receive(self, incoming: Incoming, uploaded_by: str) -> Uploaded:
-        """Stores the file durably and registers it. Nothing is kept of one that fails."""
+    async def receive(self, incoming: Incoming, file_id: UUID, uploaded_by: str, hold: Hold) -> Uploaded:
+        """Stores the file durably and registers it. Nothing is kept of one that fails.
+
+        `hold` is the room in the uploader's quota; where no bound was known before, it is told one here.
+        """
         self._types.admit_name(incoming.filename)
         chunks = incoming.chunks()
         # One byte more than a piece: what is shorter is then known to be the whole file. It may take its time, for no
@@ -54,15 +57,18 @@ class Uploads:
             head = await anext(beginning, b"")
         content_type = self._types.admit(incoming.filename, head)
         if len(head) <= PIECE:
-            element, file = await self._put(incoming, head, content_type, uploaded_by)
+            await hold.at_most(len(head))
+            element, file = await self._put(incoming, file_id, head, content_type, uploaded_by)
         else:
-            element, file = await self._stage(incoming, head, chunks, content_type, uploaded_by)
+            await hold.at_most(incoming.largest)
+            element, file = await self._stage(incoming, file_id, head, chunks, content_type, uploaded_by)
         return Uploaded(file, await self._registration.register(file, element.storage_id))
 
-    async def _put(self, incoming: Incoming, body: bytes, content_type: str, uploaded_by: str) -> tuple[Element, File]:
+    async def _put(
+        self, incoming: Incoming, file_id: UUID, body: bytes, content_type: str, uploaded_by: str
+    ) -> tuple[Element, File]:
         """A small file: all of it is here before an element is asked, so one request does."""
         new = await _described(incoming, content_type, uploaded_by)
-        file_id = new_id()
         return await self._placement.place(
             incoming.retention.mode,
             len(body),
@@ -70,10 +76,16 @@ class Uploads:
         )
 
     async def _stage(
-        self, incoming: Incoming, head: bytes, rest: AsyncIterator[bytes], content_type: str, uploaded_by: str
+        self,
+        incoming: Incoming,
+        upload_id: UUID,
+        head: bytes,
+        rest: AsyncIterator[bytes],
+        content_type: str,
+        uploaded_by: str,
     ) -> tuple[Element, File]:
         """A large file: room is reserved, the bytes flow on as they come, and what follows them completes it."""
-        upload_id, size = new_id(), incoming.size_at_most
+        size = incoming.size_at_most
         element, _ = await self._placement.place(
             incoming.retention.mode, size, lambda one: self._elements.reserve(one, upload_id, size)
         )
