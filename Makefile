@@ -112,6 +112,10 @@ bench-storage: venv ## The element beside nginx and copyparty: 1 GiB and 10 KiB,
 bench-million: venv ## An element with 1,000,000 files: start, rebuild of the index, pages, memory
 	$(BIN)/python -m bench.million_files
 
+.PHONY: bench-burn
+bench-burn: venv ## Burn the database: 100,000 files of two elements come back and are compared row by row; time and rate
+	$(BIN)/python -m bench.burn
+
 .PHONY: bench-rebuild
 bench-rebuild: venv ## The registry from 1,000,000 files of an element: rate, memory, and what 100 changes cost then
 	$(BIN)/python -m bench.rebuild

@@ -13,10 +13,7 @@ import base64
 import contextlib
 import http.client
 import json
-import os
 import ssl
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -25,36 +22,26 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-import asyncpg
 import psutil
 from admin_service.audit.log import SYSTEM
-from admin_service.bootstrap import Bootstrap, bootstrap
 from admin_service.config import Settings
-from admin_service.db.engine import Database as Store
-from admin_service.db.migrate import MIGRATIONS as ADMIN
-from admin_service.identity.clock import system_clock
-from admin_service.identity.keys import KeyVault
-from admin_service.identity.secrets import Argon2Hasher
 from admin_service.main import syncs_alone
 from admin_service.registry.sync import Wanted
 from admin_service.registry.syncs import Sync, SyncReason
-from artstore_postgres.engine import make_engine
-from artstore_testing.postgres import Database, PostgresServer, running_postgres
+from artstore_testing.postgres import Database
 from artstore_testing.tokens import ISSUER
 from pydantic import SecretStr
-from query_service.db.migrate import MIGRATIONS as QUERY
 
 from bench.million_files import Figures
 from bench.million_made import make_files
+from bench.registry_stage import KEY, NETWORKS, Admin, Rebuilt, RegistryServer, ask, rebuild, registry_server
 from bench.storage_machine import describe
 from bench.storage_servers import STORAGE_ID, Elements, Server, make_certificate, running, serve_json
 
 MIB = 1024**2
 CHANGES = 100
-KEY = bytes(range(32))
 START_SECONDS = 3600.0
 """The first start builds the element's index."""
-SAMPLE_SECONDS = 0.25
 _WALKED = (
     "SELECT extract(epoch FROM ended_at - started_at)::float8 AS seconds FROM syncs ORDER BY started_at DESC LIMIT 1"
 )
@@ -64,8 +51,8 @@ _WALKED = (
 class Stage:
     server: Server
     ca: Path
-    postgres: PostgresServer
-    postmaster: psutil.Process
+    work: Path
+    registry: RegistryServer
     figures: Figures
     files: int
 
@@ -91,13 +78,10 @@ def main() -> None:
         started = time.perf_counter()
         if make_files(root, given.files):
             figures.tell("files made, without the element", f"{given.files} in {time.perf_counter() - started:.0f} s")
-        # Not below the working directory: the user that PostgreSQL runs as under root may not enter that.
-        data = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="artstore-pg-"))) / "data"
-        postgres = held.enter_context(running_postgres(data))
-        postmaster = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
-        stage = Stage(server, certificate.certificate, postgres, postmaster, figures, given.files)
+        registry = held.enter_context(registry_server())
+        stage = Stage(server, certificate.certificate, work, registry, figures, given.files)
         for indexes in (False, True):
-            with postgres.database() as database:
+            with registry.postgres.database() as database:
                 _measure(stage, database, indexes=indexes)
         if given.json:
             given.json.write_text(json.dumps(figures.told, indent=1))
@@ -105,29 +89,16 @@ def main() -> None:
 
 def _measure(stage: Stage, database: Database, *, indexes: bool) -> None:
     what = "with search indexes" if indexes else "without search indexes"
-    ADMIN.upgrade(database.url())
-    if indexes:
-        QUERY.upgrade(database.url())
-    stage.postgres.allow_login("artstore_admin", "artstore_query", "artstore_render")
-    key = asyncio.run(_bootstrap(database, stage.server))
-    with _known_keys(stage.server, key) as server, running(server, START_SECONDS) as element:
-        _rebuild(stage, database, element, what)
+    given = {"storage_elements": [{"storage_id": STORAGE_ID, "url": stage.server.url}]}
+    admin = Admin(database, stage.ca, given, stage.work)
+    admin.first_start(stage.registry.postgres, search=indexes)
+    key = json.loads(ask(database, "SELECT public_jwk FROM jwt_keys")[0]["public_jwk"])
+    with _known_keys(stage.server, key) as server, running(server, START_SECONDS) as pid:
+        element = psutil.Process(pid)
+        _rebuild(stage, admin, element, what)
         if indexes:
-            _say_again(stage, database, element)
+            _say_again(stage, admin, element)
         asyncio.run(_change_and_follow(stage, database, what))
-
-
-async def _bootstrap(database: Database, server: Server) -> Mapping[str, Any]:
-    """An empty registry with the element in it; gives admin's public signing key."""
-    given = {"storage_elements": [{"storage_id": STORAGE_ID, "url": server.url}]}
-    store = Store(make_engine(database.url("artstore_admin"), application="bench", pool_size=1))
-    async with store.transaction() as rows:
-        wanted = Bootstrap.model_validate(given)
-        await bootstrap(rows, wanted, vault=KeyVault(KEY), hasher=Argon2Hasher(), clock=system_clock)
-    await store.close()
-    found = await _ask(database, "SELECT public_jwk FROM jwt_keys")
-    key: Mapping[str, Any] = json.loads(found[0]["public_jwk"])
-    return key
 
 
 @contextlib.contextmanager
@@ -143,70 +114,37 @@ def _known_keys(server: Server, key: Mapping[str, Any]) -> Any:
         jwks.shutdown()
 
 
-def _environment(stage: Stage, database: Database) -> dict[str, str]:
-    return {
-        "AM_DATABASE_URL": database.url("artstore_admin"),
-        "AM_ISSUER": ISSUER,
-        "AM_KEY_ENCRYPTION_KEY": base64.b64encode(KEY).decode(),
-        "AM_CA_FILE": str(stage.ca),
-        "AM_ELEMENT_NETWORKS": "127.0.0.0/8",
-        "AM_LOG_LEVEL": "warning",
-    }
-
-
-def _rebuild(stage: Stage, database: Database, element: int, what: str) -> None:
-    seconds, used, peaks = _run_command(stage, database, element)
+def _rebuild(stage: Stage, admin: Admin, element: psutil.Process, what: str) -> None:
+    done = rebuild(admin, [element], stage.registry.postmaster)
     figures = stage.figures
-    figures.tell(f"rebuild, {what}", f"{seconds:.1f} s, {stage.files / seconds:.0f} files a second")
-    walked = asyncio.run(_ask(database, _WALKED))[0]["seconds"]
-    figures.tell("  the walk alone, no start of Python", f"{walked:.1f} s, {stage.files / walked:.0f} files a second")
-    each = {name: cpu / stage.files * 1e6 for name, cpu in used.items()}
+    figures.tell(f"rebuild, {what}", f"{done.seconds:.1f} s, {_rate(stage, done.seconds)}")
+    walked = ask(admin.database, _WALKED)[0]["seconds"]
+    figures.tell("  the walk alone, no start of Python", f"{walked:.1f} s, {_rate(stage, walked)}")
+    each = {name: cpu / stage.files * 1e6 for name, cpu in done.cpu.items()}
     figures.tell("  CPU a file", ", ".join(f"{name} {cpu:.0f} µs" for name, cpu in each.items()))
-    quarter = peaks[len(peaks) // 4] if peaks else 0
-    figures.tell("  admin's memory at a quarter, most", f"{quarter / MIB:.0f} MiB, {max(peaks) / MIB:.0f} MiB")
+    figures.tell("  admin's memory at a quarter, most", _memory(done))
 
 
-def _say_again(stage: Stage, database: Database, element: int) -> None:
-    seconds, used, _ = _run_command(stage, database, element)
-    words = f"{seconds:.1f} s, {stage.files / seconds:.0f} files a second, PostgreSQL {used['PostgreSQL']:.1f} s of CPU"
+def _say_again(stage: Stage, admin: Admin, element: psutil.Process) -> None:
+    done = rebuild(admin, [element], stage.registry.postmaster)
+    words = f"{done.seconds:.1f} s, {_rate(stage, done.seconds)}, PostgreSQL {done.cpu['PostgreSQL']:.1f} s of CPU"
     stage.figures.tell("rebuild once more, nothing to write", words)
 
 
-def _run_command(stage: Stage, database: Database, element: int) -> tuple[float, dict[str, float], list[int]]:
-    """Seconds, CPU seconds by process, and samples of the command's memory."""
-    serving = psutil.Process(element)
-    before = _cpu(serving), _cpu(stage.postmaster, children=True)
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "admin_service", "rebuild-registry"],
-        env={**os.environ, **_environment(stage, database)},
-        stdout=subprocess.DEVNULL,
-    )
-    samples, watched = [], psutil.Process(process.pid)
-    while not (ended := os.waitpid(process.pid, os.WNOHANG))[0]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            samples.append(watched.memory_info().rss)
-            admin = _cpu(watched)
-        time.sleep(SAMPLE_SECONDS)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(ended[1])
-    if process.returncode:
-        raise SystemExit(f"rebuild-registry failed: {process.returncode}")
-    used = {"admin": admin, "element": _cpu(serving) - before[0]}
-    return seconds, used | {"PostgreSQL": _cpu(stage.postmaster, children=True) - before[1]}, samples
+def _rate(stage: Stage, seconds: float) -> str:
+    return f"{stage.files / seconds:.0f} files a second"
 
 
-def _cpu(process: psutil.Process, *, children: bool = False) -> float:
-    times = process.cpu_times()
-    total = times.user + times.system + (times.children_user + times.children_system if children else 0)
-    return float(total)
+def _memory(done: Rebuilt) -> str:
+    quarter = done.memory[len(done.memory) // 4] if done.memory else 0
+    return f"{quarter / MIB:.0f} MiB, {max(done.memory, default=0) / MIB:.0f} MiB"
 
 
 async def _change_and_follow(stage: Stage, database: Database, what: str) -> None:
     await asyncio.to_thread(_change, stage.server)
-    before = await _rows_read(database)
+    before = await asyncio.to_thread(_rows_read, database)
     sync, seconds = await _follow(stage, database)
-    read = await _rows_read(database) - before
+    read = await asyncio.to_thread(_rows_read, database) - before
     words = f"{seconds * 1e3:.0f} ms, {sync.requests} requests, {read} rows read, {sync.files_updated} updated"
     stage.figures.tell(f"{CHANGES} changes followed, {what}", words)
 
@@ -217,7 +155,7 @@ async def _follow(stage: Stage, database: Database) -> tuple[Sync, float]:
         issuer=ISSUER,
         key_encryption_key=SecretStr(base64.b64encode(KEY).decode()),
         ca_file=stage.ca,
-        element_networks=("127.0.0.0/8",),
+        element_networks=(NETWORKS,),
     )
     async with syncs_alone(settings) as (syncs, _):
         started = time.perf_counter()
@@ -250,18 +188,10 @@ def _call(
     return answer
 
 
-async def _rows_read(database: Database) -> int:
+def _rows_read(database: Database) -> int:
     counted = "coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
-    found = await _ask(database, f"SELECT {counted} AS read FROM pg_stat_user_tables WHERE relname = 'files'")
+    found = ask(database, f"SELECT {counted} AS read FROM pg_stat_user_tables WHERE relname = 'files'")
     return int(found[0]["read"])
-
-
-async def _ask(database: Database, query: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(database.url("postgres"))
-    try:
-        return list(await connection.fetch(query))
-    finally:
-        await connection.close()
 
 
 if __name__ == "__main__":

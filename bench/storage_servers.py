@@ -137,11 +137,11 @@ class Elements:
     def close(self) -> None:
         self._keys.shutdown()
 
-    def make(self, directory: Path, log: Path) -> Server:
+    def make(self, directory: Path, log: Path, storage_id: str = STORAGE_ID, mode: str = "edit") -> Server:
         """An element on `directory`, which becomes its data root unless it is one."""
         environment = {
             "SE_PORT": str(free_port()),
-            "SE_STORAGE_ID": STORAGE_ID,
+            "SE_STORAGE_ID": storage_id,
             "SE_DATA_DIR": str(directory),
             "SE_TLS_CERT_FILE": str(self._certificate.certificate),
             "SE_TLS_KEY_FILE": str(self._certificate.key),
@@ -151,12 +151,12 @@ class Elements:
         }
         module = [sys.executable, "-m", "storage_element"]
         subprocess.run(
-            [*module, "init", "--mode", "edit"],
+            [*module, "init", "--mode", mode],
             env={**os.environ, **environment},
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        token = self._issuer.token(tuple(Scope), audience=element_audience(STORAGE_ID), lifetime=86400)
+        token = self._issuer.token(tuple(Scope), audience=element_audience(storage_id), lifetime=86400)
         metadata = base64.urlsafe_b64encode(json.dumps(METADATA).encode()).rstrip(b"=").decode()
         return Server(
             name="element",

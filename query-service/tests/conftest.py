@@ -11,6 +11,7 @@ from artstore_testing.postgres import Database, PostgresServer
 from artstore_testing.tokens import TokenIssuer
 from query_service.config import Settings
 from query_support import Query, migrate, running_query, settings_for
+from stored_support import Stored, stored_file
 
 
 @pytest.fixture
@@ -28,6 +29,12 @@ def settings(migrated: Database, issuer: TokenIssuer, tmp_path: Path) -> Setting
 async def query(settings: Settings, migrated: Database, issuer: TokenIssuer) -> AsyncIterator[Query]:
     async with running_query(settings, migrated, issuer) as running:
         yield running
+
+
+@pytest.fixture
+async def stored(settings: Settings, migrated: Database, issuer: TokenIssuer, tmp_path: Path) -> AsyncIterator[Stored]:
+    async with stored_file(settings, migrated, issuer, tmp_path / "data") as found:
+        yield found
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -86,6 +86,16 @@ class Registry:
             places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
             await self._execute(f"INSERT INTO files ({names}) VALUES ({places})", *values.values())
 
+    async def status(self, file_id: UUID) -> str:
+        connection = await asyncpg.connect(self.database.url())
+        try:
+            return str(await connection.fetchval("SELECT status FROM files WHERE file_id = $1", file_id))
+        finally:
+            await connection.close()
+
+    async def change(self, statement: str, *values: Any) -> None:
+        await self._execute(statement, *values)
+
     async def _execute(self, statement: str, *values: Any) -> None:
         connection = await asyncpg.connect(self.database.url())
         try:
@@ -129,8 +139,12 @@ def settings_for(database: Database, issuer: TokenIssuer, directory: Path) -> Se
         issuer=issuer.issuer,
         jwks_url="http://127.0.0.1:1/jwks.json",
         jwks_cache_file=cache,
+        admin_url="http://127.0.0.1:1",
+        client_id="sa_query_1",
+        client_secret=SecretStr("secret"),
         database_url=SecretStr(database.url("artstore_query")),
         ticket_master_key=SecretStr(base64.b64encode(MASTER_KEY).decode()),
+        retry_seconds=0.3,
     )
 
 
@@ -151,22 +165,39 @@ async def running_query(settings: Settings, database: Database, issuer: TokenIss
         yield Query(http, registry, issuer)
 
 
-@contextmanager
-def running_element(storage_id: str, directory: Path, issuer: TokenIssuer) -> Iterator[str]:
-    """A real storage element that takes tickets made with MASTER_KEY; gives its url."""
-    DataRoot(directory, RealFileSystem(), storage_id, lambda *_: None).initialise(Mode.RW, datetime.now(UTC))
-    settings = ElementSettings(
+def element_settings(storage_id: str, directory: Path, issuer: str) -> ElementSettings:
+    """It takes tickets made with MASTER_KEY."""
+    return ElementSettings(
         storage_id=storage_id,
         data_dir=directory,
         tls_cert_file=directory / "unused.crt",
         tls_key_file=directory / "unused.key",
         ticket_key=SecretStr(encode_key(element_key(MASTER_KEY, storage_id))),
-        issuer=issuer.issuer,
+        issuer=issuer,
         jwks_url="https://unused.test/jwks.json",
     )
-    with running_app(build_element(settings, keys=issuer.keys)) as url:
+
+
+def initialised(storage_id: str, directory: Path, mode: Mode = Mode.RW) -> None:
+    DataRoot(directory, RealFileSystem(), storage_id, lambda *_: None).initialise(mode, datetime.now(UTC))
+
+
+@contextmanager
+def running_element(storage_id: str, directory: Path, issuer: TokenIssuer, *, mode: Mode = Mode.RW) -> Iterator[str]:
+    """A real storage element in a thread; gives its url."""
+    initialised(storage_id, directory, mode)
+    with running_app(build_element(element_settings(storage_id, directory, issuer.issuer), keys=issuer.keys)) as url:
         wait_until_ready(url)
         yield url
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 10, every: float = 0.02) -> None:
+    """As `until`, for what must be asked for."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(every)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10, every: float = 0.02) -> None:

@@ -2,82 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
-from artstore_core.scopes import element_audience
-from artstore_testing.postgres import Database
 from artstore_testing.servers import free_port, running_app
-from artstore_testing.tokens import TokenIssuer
-from query_service.config import Settings
-from query_service.main import build
-from query_support import Registry, Row, running_element, until
+from query_support import Row, until
 from starlette.types import Receive, Scope, Send
-
-ELEMENT = "se-rw-1"
-MIB = 1024 * 1024
-CONTENT = bytes(range(256)) * (3 * MIB // 256) + b"tail"
-
-
-@dataclass
-class Stored:
-    """A file on a real element, registered; and query on a socket."""
-
-    http: httpx.AsyncClient
-    element: str
-    registry: Registry
-    row: Row
-    headers: dict[str, str]
-
-    @property
-    def path(self) -> str:
-        return f"/api/v1/files/{self.row.file_id}/download"
-
-    async def get(self, **headers: str) -> httpx.Response:
-        return await self.http.get(self.path, headers=self.headers | headers)
+from stored_support import CONTENT, ELEMENT, Stored
 
 
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as entered:
         yield entered
-
-
-@pytest.fixture
-async def stored(
-    stack: ExitStack, settings: Settings, migrated: Database, issuer: TokenIssuer, tmp_path: Path
-) -> AsyncIterator[Stored]:
-    element = stack.enter_context(running_element(ELEMENT, tmp_path / "data", issuer))
-    registry = Registry(migrated)
-    await registry.element(ELEMENT, element)
-    row = Row("отчёт.pdf", size=len(CONTENT), checksum=hashlib.sha256(CONTENT).hexdigest())
-    await registry.add(row)
-    await store(element, row, issuer)
-    url = stack.enter_context(running_app(build(settings)))
-    async with httpx.AsyncClient(base_url=url, timeout=30) as http:
-        yield Stored(http, element, registry, row, issuer.bearer())
-
-
-async def store(element: str, row: Row, issuer: TokenIssuer) -> None:
-    token = issuer.bearer(["files:write"], audience=element_audience(ELEMENT))
-    described = {
-        "original_filename": row.original_filename,
-        "content_type": row.content_type,
-        "uploaded_by": row.uploaded_by,
-    }
-    async with httpx.AsyncClient(base_url=element, headers=token) as client:
-        for method, path, options in (
-            ("POST", "", {"json": {"size": len(CONTENT)}}),
-            ("PATCH", "", {"content": CONTENT, "headers": {"Upload-Offset": "0"}}),
-            ("POST", "/complete", {"json": {"metadata": described}}),
-        ):
-            answer = await client.request(method, f"/api/v1/uploads/{row.file_id}{path}", **options)
-            assert answer.is_success, answer.text
 
 
 async def test_what_comes_out_is_what_went_in(stored: Stored) -> None:

@@ -110,7 +110,24 @@ async def test_admins_role_can_still_write_and_querys_cannot(migrated: Database)
     for statement in (row, "DELETE FROM files", "DROP INDEX files_search_size_idx"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await query.execute(statement)
+    for statement in ("UPDATE files SET status = 'active'", "INSERT INTO outbox (kind, subject) VALUES ('a', 'b')"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await query.execute(statement)
     assert await query.fetchval("SELECT artstore_search_extension(original_filename) FROM files") == "pdf"
+    await query.close()
+
+
+async def test_querys_role_changes_nothing_but_by_one_function(migrated: Database) -> None:
+    query = await asyncpg.connect(migrated.url("artstore_query"))
+    may = "SELECT proname FROM pg_proc WHERE prosecdef AND has_function_privilege(oid, 'EXECUTE')"
+    assert [row["proname"] for row in await query.fetch(may)] == ["artstore_mark_deleted"]
+    may = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
+             AND has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')"""
+    assert await query.fetch(may) == []
+    may = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
+             AND has_table_privilege(oid, 'SELECT') ORDER BY relname"""
+    readable = ["files", "outbox", "outbox_trimmed", "storage_elements"]
+    assert [row["relname"] for row in await query.fetch(may)] == readable
     await query.close()
 
 

@@ -57,6 +57,11 @@ async def test_offsets_page_too(many: Query) -> None:
     assert (beyond["items"], beyond["total"], beyond["has_more"], beyond["next_cursor"]) == ([], MANY, False, None)
 
 
+async def test_an_offset_is_bounded(many: Query) -> None:
+    assert (await many.search(offset=100_000))["items"] == []
+    assert (await many.search(400, offset=100_001))["error"]["details"].keys() == {"offset"}
+
+
 async def test_a_cursor_of_another_search_is_refused(many: Query) -> None:
     cursor = (await many.search(limit=5))["next_cursor"]
     for body in ({"sort_order": "asc"}, {"sort_by": "size"}, {"min_size": 1}, {"offset": 1}):

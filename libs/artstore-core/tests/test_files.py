@@ -50,6 +50,7 @@ def attributes(**changes: Any) -> Attributes:
         {"original_filename": "a\x00b"},
         {"original_filename": "a\nb"},
         {"original_filename": "я" * 513},
+        {"original_filename": "a" + "\u0301" * 100_000 + "\u0316" * 100_000},  # half a minute, were it normalised
         {"content_type": "pdf"},
         {"tags": [""]},
         {"tags": ["x" * 101]},

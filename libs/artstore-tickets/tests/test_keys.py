@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from artstore_tickets import element_key, encode_key, parse_key, route_name
+from artstore_tickets import element_key, encode_key, link_key, parse_key, route_name
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,12 +16,19 @@ def test_key_derivation_never_changes() -> None:
     """Elements keep their key in a file, so a changed derivation would lock every one of them out."""
     assert element_key(MASTER, "se-rw-1").hex() == "7b92cdb7f4fbe7bc30ea276a8bab0b2c8d1ef42151baca10cc35587d438ff28c"
     assert route_name(MASTER, "se-rw-1") == "rqkp5x7eeik63js3dqsz74np"
+    assert link_key(MASTER).hex() == "45e0e22fe869da88f51d29412cb565d9d648fc7ff7724cae33c30cc3252c8850"
 
 
 @given(master=keys, one=names, other=names)
 def test_elements_have_different_keys_and_routes(master: bytes, one: str, other: str) -> None:
     assert (element_key(master, one) == element_key(master, other)) == (one == other)
     assert (route_name(master, one) == route_name(master, other)) == (one == other)
+
+
+@given(master=keys, name=names)
+def test_no_element_holds_the_key_of_links(master: bytes, name: str) -> None:
+    assert link_key(master) != element_key(master, name)
+    assert link_key(master) != link_key(bytes(byte ^ 1 for byte in master))
 
 
 def test_route_name_fits_a_url_path_and_tells_nothing() -> None:

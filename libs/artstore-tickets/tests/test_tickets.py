@@ -158,3 +158,13 @@ def test_refusals_say_nothing_of_the_reason() -> None:
 def test_a_ticket_without_methods_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="method"):
         tickets_at().issue(FILE, [])
+
+
+def test_a_reader_may_learn_the_subject_from_the_ticket() -> None:
+    text = tickets_at().issue(FILE, ["GET"], account="b2xk")
+    ticket = tickets_at().read(text, method="HEAD")
+    assert (ticket.subject, ticket.account) == (FILE, "b2xk")
+    with pytest.raises(Forbidden):
+        tickets_at().read(text, method="PUT")
+    with pytest.raises(Unauthorized):
+        tickets_at(key=bytes(32)).read(text, method="GET")

@@ -37,4 +37,4 @@ class ElementInfo(BaseModel):
     available_bytes: ByteCount
     allowed_operations: list[Operation]
     epoch: UUID | None = None
-    sequence: Annotated[int, Field(ge=0)] | None = None
+    sequence: Annotated[int, Field(ge=0, lt=2**63)] | None = None

@@ -16,6 +16,7 @@ from artstore_core.retention import MAX_TTL_DAYS, MIN_TTL_DAYS, RetentionPolicy
 MAX_METADATA_BYTES: Final = 16 * 1024
 MAX_METADATA_DEPTH: Final = 32
 MAX_FILENAME_BYTES: Final = 1024
+_INFINITE: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
@@ -30,9 +31,13 @@ def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time needs its zone")
     try:
-        return moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("is out of range") from None
+    # PostgreSQL's driver keeps these two as its infinities, and reads those back without a zone.
+    if moment in _INFINITE:
+        raise ValueError("is out of range")
+    return moment
 
 
 def _rfc3339(moment: datetime) -> str:
@@ -51,6 +56,9 @@ def _printable(text: str) -> str:
 
 def _filename(name: str) -> str:
     """A name as people gave it, normalised to NFC. It is shown and searched, never used for a path."""
+    # Before it is normalised, which takes the square of a name's length: four characters become three bytes at the least.
+    if len(name) > 2 * MAX_FILENAME_BYTES:
+        raise ValueError(f"must be at most {MAX_FILENAME_BYTES} bytes in UTF-8")
     name = unicodedata.normalize("NFC", name)
     if not name.strip():
         raise ValueError("must not be empty")

@@ -35,9 +35,9 @@ class PostgresServer:
         self._root = Database("postgres", socket_dir)
 
     @contextmanager
-    def database(self, template: Database | None = None) -> Iterator[Database]:
+    def database(self, template: Database | None = None, name: str | None = None) -> Iterator[Database]:
         """An empty database with the extensions, or a copy of `template` (which nobody may be connected to)."""
-        database = Database(f"test_{uuid.uuid4().hex[:12]}", self._root.socket_dir)
+        database = Database(name or f"test_{uuid.uuid4().hex[:12]}", self._root.socket_dir)
         if template is None:
             self._run(f'CREATE DATABASE "{database.name}" OWNER {OWNER} TEMPLATE template0 {_LOCALE}')
             self._run(*(f"CREATE EXTENSION {name}" for name in EXTENSIONS), on=database)

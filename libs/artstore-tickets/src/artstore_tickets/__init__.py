@@ -1,6 +1,6 @@
 """Tickets: short-lived permissions for bytes, made with a storage element's own key and checked by that element."""
 
-from artstore_tickets.keys import element_key, encode_key, parse_key, route_name
+from artstore_tickets.keys import element_key, encode_key, link_key, parse_key, route_name
 from artstore_tickets.tickets import (
     MAX_LIFETIME,
     Clock,
@@ -24,6 +24,7 @@ __all__ = [
     "UploadSubject",
     "element_key",
     "encode_key",
+    "link_key",
     "parse_key",
     "route_name",
     "utc_now",

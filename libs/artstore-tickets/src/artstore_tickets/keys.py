@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES: Final = 32
 _TICKET_PURPOSE: Final = b"artstore/ticket-key/v1/"
+_LINK_PURPOSE: Final = b"artstore/link-key/v1"
 _ROUTE_PURPOSE: Final = b"artstore/gateway-route/v1/"
 _ROUTE_BYTES: Final = 15  # 24 characters of base32: no padding, and 120 bits cannot be guessed
 
@@ -21,6 +22,11 @@ _ROUTE_BYTES: Final = 15  # 24 characters of base32: no padding, and 120 bits ca
 def element_key(master: bytes, storage_id: str) -> bytes:
     """The 32-byte ticket key of one element. Raises ValueError for a master key that is not 32 bytes."""
     return _derive(master, _TICKET_PURPOSE + storage_id.encode(), KEY_BYTES)
+
+
+def link_key(master: bytes) -> bytes:
+    """The 32-byte key of links, which services of ours make and check: no element holds it, whatever its id is."""
+    return _derive(master, _LINK_PURPOSE, KEY_BYTES)
 
 
 def route_name(master: bytes, storage_id: str) -> str:

@@ -2,88 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import httpx
-from artstore_core.errors import (
-    ArtStoreError,
-    FileDamaged,
-    InvalidRange,
-    ModeNotAllowed,
-    NotFound,
-    PreconditionFailed,
-    StorageUnavailable,
-    UpstreamFailed,
-)
+from artstore_core.elements import ElementInfo, ElementStatus
+from artstore_core.errors import ArtStoreError, NotFound, StorageUnavailable, UpstreamFailed
 from artstore_kit.logs import get_logger
 from artstore_tickets import FileSubject, Tickets, element_key
-from artstore_transfer import pieces
+from pydantic import ValidationError
 
+from query_service.clients.patience import NotNow, Patience, persistently
+from query_service.clients.refusals import read_json, refusal
+from query_service.clients.streams import OpenedElement, Part, part_of
+from query_service.files.download import Asked
 from query_service.files.lookup import Home
+from query_service.metrics import QueryMetrics
 
 _log = get_logger(__name__)
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0, pool=3.0)
 """Between two pieces; a download as a whole may take as long as it takes."""
+_CONFIRM_SECONDS: Final = 5.0
 _ANSWERS: Final = frozenset({200, 206, 304})
-_SHOWN: Final = (
-    "accept-ranges", "cache-control", "content-disposition", "content-length", "content-range",
-    "content-digest", "content-security-policy", "content-type", "etag", "last-modified", "repr-digest", "vary",
-)  # fmt: skip
-"""What the element says of the file. Everything else is between the services."""
-_SAID: Final[Mapping[str, ArtStoreError]] = {
-    "NOT_FOUND": NotFound("There is no such file"),
-    "FILE_DAMAGED": FileDamaged("The file is damaged, and its bytes are not given out"),
-    "MODE_NOT_ALLOWED": ModeNotAllowed("The file is on a storage element that gives out no bytes now"),
-    "PRECONDITION_FAILED": PreconditionFailed("The file is not the one that the condition names"),
-}
-
-
-class OpenedElement:
-    """files.download.Opened over an httpx response whose body was not read yet."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self.status = response.status_code
-        self.headers = {name: value for name in _SHOWN if (value := response.headers.get(name)) is not None}
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        return pieces(self._response.aiter_raw())
-
-    async def close(self) -> None:
-        await self._response.aclose()
 
 
 class ElementSource:
-    """files.download.Source over HTTP."""
+    """files.download.Source over HTTP. Has patience before the first byte, and more of it after."""
 
-    def __init__(self, client: httpx.AsyncClient, master_key: bytes) -> None:
-        self._client, self._master_key = client, master_key
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        master_key: bytes,
+        metrics: QueryMetrics,
+        *,
+        opening: Patience,
+        resuming: Patience,
+    ) -> None:
+        self._client, self._master_key, self._metrics = client, master_key, metrics
+        self._opening, self._resuming = opening, resuming
 
-    async def open(self, home: Home, file_id: UUID, method: str, headers: Mapping[str, str]) -> OpenedElement:
-        tickets = Tickets(home.storage_id, element_key(self._master_key, home.storage_id))
-        request = self._client.build_request(
-            method,
-            f"{home.url}/api/v1/files/{file_id}/download",
-            params={"ticket": tickets.issue(FileSubject(file_id), ["GET"])},
-            headers=_as_they_came(headers),
-            timeout=_TIMEOUT,
-        )
+    async def open(self, home: Home, asked: Asked) -> OpenedElement:
+        response = await persistently(partial(self._ask, home, asked), self._opening, self._metrics.retries.inc)
+        return OpenedElement(response, partial(self._reopen, home, asked), self._metrics)
+
+    async def confirm_missing(self, home: Home, file_id: UUID) -> None:
+        first_byte = Asked(file_id, "GET", {"range": "bytes=0-0"})
         try:
-            response = await self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
-            _log.warning("element does not answer", storage_id=home.storage_id, reason=type(error).__name__)
-            raise StorageUnavailable("The storage element that has this file cannot be reached now") from error
-        if response.status_code in _ANSWERS:
-            return OpenedElement(response)
-        raise await _refusal(response, home)
+            async with asyncio.timeout(_CONFIRM_SECONDS):
+                await self._confirm_identity(home)
+                # Asked once more: the answer before may have been that of something else at this address.
+                response = await self._ask(home, first_byte)
+        except NotFound:
+            return
+        except (TimeoutError, ArtStoreError) as error:
+            raise _unsure() from error
+        await response.aclose()
+        raise _unsure()
 
     async def probe(self, url: str) -> None:
         """For readiness: raises unless an element answers there."""
         response = await self._client.get(f"{url}/api/v1/info", timeout=_TIMEOUT)
         response.raise_for_status()
+
+    async def _ask(self, home: Home, asked: Asked) -> httpx.Response:
+        tickets = Tickets(home.storage_id, element_key(self._master_key, home.storage_id))
+        ticket = tickets.issue(FileSubject(asked.file_id), ["GET"], disposition=asked.disposition)
+        request = self._client.build_request(
+            asked.method,
+            f"{home.url}/api/v1/files/{asked.file_id}/download",
+            params={"ticket": ticket},
+            headers=_as_they_came(asked.headers),
+            timeout=_TIMEOUT,
+        )
+        response = await self._send(request, home)
+        if response.status_code in _ANSWERS:
+            return response
+        raise await refusal(response, home)
+
+    async def _send(self, request: httpx.Request, home: Home) -> httpx.Response:
+        try:
+            return await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            _log.warning("element does not answer", storage_id=home.storage_id, reason=type(error).__name__)
+            # A pool that is full is our own doing: more attempts would only make the queue longer.
+            kind = StorageUnavailable if isinstance(error, httpx.PoolTimeout) else NotNow
+            raise kind("The storage element that has this file cannot be reached now") from error
+
+    async def _reopen(self, home: Home, asked: Asked, part: Part) -> httpx.Response:
+        again = Asked(asked.file_id, "GET", part.asked, asked.disposition)
+        response = await persistently(partial(self._ask, home, again), self._resuming, self._metrics.retries.inc)
+        if response.status_code != httpx.codes.PARTIAL_CONTENT or part_of(response) != part:
+            await response.aclose()
+            _log.error("element did not go on where it broke off", storage_id=home.storage_id)
+            raise UpstreamFailed("The storage element did not give out the rest of the file")
+        return response
+
+    async def _confirm_identity(self, home: Home) -> None:
+        request = self._client.build_request("GET", f"{home.url}/api/v1/info", timeout=_TIMEOUT)
+        response = await self._send(request, home)
+        try:
+            info = ElementInfo.model_validate(await read_json(response)) if response.is_success else None
+        except ValidationError:
+            info = None
+        finally:
+            await response.aclose()
+        if info is None or info.storage_id != home.storage_id or info.status is not ElementStatus.ONLINE:
+            _log.error("another than the element answers at its url", storage_id=home.storage_id)
+            raise _unsure()
+        if home.epoch is not None and info.epoch != home.epoch:
+            # The same name on another disk, or on a copy of an earlier day. Admin's full walk will tell what is there.
+            _log.error("the element has another disk than admin knows", storage_id=home.storage_id)
+            raise _unsure()
+
+
+def _unsure() -> StorageUnavailable:
+    return StorageUnavailable("The storage element that has this file cannot give it out now")
 
 
 def _as_they_came(headers: Mapping[str, str]) -> dict[bytes, bytes]:
@@ -91,38 +128,3 @@ def _as_they_came(headers: Mapping[str, str]) -> dict[bytes, bytes]:
     sent = {name.encode("ascii"): value.encode("latin-1") for name, value in headers.items()}
     # Bytes as they are stored: a coded body would have another length and another range.
     return sent | {b"accept-encoding": b"identity"}
-
-
-async def _refusal(response: httpx.Response, home: Home) -> ArtStoreError:
-    status = response.status_code
-    try:
-        code = await _code(response)
-    finally:
-        await response.aclose()
-    if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-        outside = {"Content-Range": response.headers["content-range"]} if "content-range" in response.headers else {}
-        return InvalidRange("The range lies outside the file", headers=outside)
-    if code in _SAID:
-        said = _SAID[code]
-        return type(said)(said.message)
-    if status == httpx.codes.NOT_FOUND:
-        return NotFound("There is no such file")
-    if status == httpx.codes.PRECONDITION_FAILED:
-        return PreconditionFailed("The file is not the one that the condition names")
-    _log.error("element refused a download", storage_id=home.storage_id, status=status, code=code)
-    if status == httpx.codes.SERVICE_UNAVAILABLE:
-        return StorageUnavailable("The storage element that has this file cannot give it out now")
-    return UpstreamFailed("The storage element did not give out the file")
-
-
-async def _code(response: httpx.Response) -> str:
-    try:
-        return str((await _json(response))["error"]["code"])
-    except (ValueError, KeyError, TypeError, httpx.HTTPError):
-        return ""
-
-
-async def _json(response: httpx.Response) -> dict[str, dict[str, str]]:
-    await response.aread()
-    found: dict[str, dict[str, str]] = response.json()
-    return found

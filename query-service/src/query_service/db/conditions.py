@@ -17,6 +17,12 @@ _TEXT: Final = "artstore_search_text(f.original_filename, f.description, f.tags)
 _DOCUMENT: Final = "artstore_search_document(f.original_filename, f.description, f.tags, f.metadata)"
 _EXTENSION: Final = "artstore_search_extension(f.original_filename)"
 _SOUGHT: Final = "artstore_search_query(:web_query)"
+WORDS_IN_NAME: Final = """(
+    SELECT count(*) FROM unnest((
+        SELECT tsvector_to_array(to_tsvector(
+            'pg_catalog.russian', artstore_search_split(artstore_search_fold(:web_query))))
+    )) AS stem(word) WHERE position(stem.word IN artstore_search_fold(original_filename)) > 0)"""
+"""How many stems of the query the name has: cheap, and right enough for which hits are worth ranking."""
 _HEADLINE: Final = f"HighlightAll=true, StartSel={START}, StopSel={STOP}"
 
 _LIVES: Final = "(f.expires_at IS NULL OR f.expires_at > now())"
@@ -122,9 +128,9 @@ def relevance(request: SearchRequest) -> str:
     return SORT_KEY[SortBy.RELEVANCE] if request.by_words else "NULL"
 
 
-def marked(request: SearchRequest, column: str) -> str:
+def marked(request: SearchRequest, column: str, table: str) -> str:
     """The column with marks around what was found. Letters keep their places, so marks carry over to the original."""
     if not request.by_words:
         return "NULL"
-    text = f"artstore_search_split(page.{column})"
+    text = f"artstore_search_split({table}.{column})"
     return f"ts_headline('pg_catalog.russian', {text}, {_SOUGHT}, '{_HEADLINE}')"

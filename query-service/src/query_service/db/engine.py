@@ -1,14 +1,15 @@
-"""The way to PostgreSQL: read-only, at one instant, and never for long."""
+"""The way to PostgreSQL: read-only but for one function, at one instant, and never for long."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 from artstore_core.errors import StorageUnavailable
 from artstore_kit.logs import get_logger
 from artstore_postgres.engine import Postgres, driver_error
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -17,6 +18,8 @@ _log = get_logger(__name__)
 POOL_SIZE = 20
 ISOLATION = "REPEATABLE READ"
 """A page and its facets are of one instant."""
+_MAY_WRITE = text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+"""Another's mark of the same file is waited for; under the other level it would be an error."""
 SETTINGS = {
     "default_transaction_read_only": "on",
     "jit": "off",  # compiling a plan takes longer than running one that has indexes
@@ -24,7 +27,7 @@ SETTINGS = {
 
 
 class Database:
-    """Connections for reading."""
+    """Connections for reading, and for the one mark that this service may set."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._postgres = Postgres(engine, away=_away)
@@ -34,13 +37,31 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Raises StorageUnavailable when PostgreSQL is away or does not come to an end."""
-        try:
+        with _translated():
             async with self._postgres.reading() as connection:
                 yield connection
-        except DBAPIError as error:
-            if isinstance(driver_error(error), asyncpg.QueryCanceledError):
-                raise StorageUnavailable("The search took too long: narrow it, or try again later") from error
-            raise
+
+    @asynccontextmanager
+    async def marking(self) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end. What may be changed is the role's affair. Raises StorageUnavailable."""
+        with _translated():
+            async with self._postgres.transaction() as connection:
+                await connection.execute(_MAY_WRITE)
+                yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        cause = driver_error(error)
+        if isinstance(cause, asyncpg.QueryCanceledError):
+            raise StorageUnavailable("The search took too long: narrow it, or try again later") from error
+        if isinstance(cause, asyncpg.SerializationError):
+            # A replica replays what the primary cleaned up, and gives up the statements in its way.
+            raise StorageUnavailable("The registry of files was busy with something else", retry_after=1) from error
+        raise
 
 
 def _away() -> StorageUnavailable:

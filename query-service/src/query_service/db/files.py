@@ -27,7 +27,7 @@ def file_columns(row: Row[Any]) -> dict[str, Any]:
 
 
 class FileRows:
-    """files.lookup.Registry on PostgreSQL."""
+    """files.lookup.Registry and files.download.Marks on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,8 +37,14 @@ class FileRows:
             row = (await connection.execute(query("get_file"), {"file_id": file_id})).one_or_none()
         if row is None:
             return None
-        home = Home(row.storage_id, row.url.rstrip("/"), Mode(row.mode) if row.mode else None)
+        home = Home(row.storage_id, row.url.rstrip("/"), Mode(row.mode) if row.mode else None, row.epoch)
         return Located(File.model_validate(file_columns(row)), home)
+
+    async def mark_deleted(self, file_id: UUID, storage_id: str) -> bool:
+        """files.download.Marks."""
+        async with self._database.marking() as connection:
+            marked = await connection.execute(query("mark_deleted"), {"file_id": file_id, "storage_id": storage_id})
+            return bool(marked.scalar_one())
 
     async def elements(self) -> dict[str, str]:
         """The url of every storage element, by id."""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from query_service.files.lookup import Clock, Home, Registry, find_bytes
+from artstore_core.errors import NotFound, StorageUnavailable
+from artstore_kit.logs import get_logger
+from artstore_tickets import Disposition
+
+from query_service.files.lookup import Clock, Home, Located, Registry, find_bytes
+from query_service.metrics import QueryMetrics
+
+_log = get_logger(__name__)
 
 
 class Opened(Protocol):
@@ -24,13 +32,39 @@ class Opened(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client asks of a file's bytes. `headers` are its conditions and its range, by name in lower case."""
+
+    file_id: UUID
+    method: str
+    headers: Mapping[str, str]
+    disposition: Disposition | None = None
+
+
 class Source(Protocol):
-    async def open(self, home: Home, file_id: UUID, method: str, headers: Mapping[str, str]) -> Opened:
-        """An answer of 200, 206 or 304. `headers` are the client's conditions and range.
+    async def open(self, home: Home, asked: Asked) -> Opened:
+        """An answer of 200, 206 or 304.
 
         Raises NotFound, FileDamaged, ModeNotAllowed, PreconditionFailed, InvalidRange as the element says, and
         StorageUnavailable or UpstreamFailed where it cannot be reached or does not do its part.
         """
+        ...
+
+    async def confirm_missing(self, home: Home, file_id: UUID) -> None:
+        """Raises StorageUnavailable unless it is this very element that says, twice, that it has no such file."""
+        ...
+
+
+class Memory(Registry, Protocol):
+    """files.hot.HotFiles."""
+
+    def forget(self, file_id: UUID) -> None: ...
+
+
+class Marks(Protocol):
+    async def mark_deleted(self, file_id: UUID, storage_id: str) -> bool:
+        """In the registry. False where there is no such file on that element any more. Raises StorageUnavailable."""
         ...
 
 
@@ -38,11 +72,39 @@ class Source(Protocol):
 class Downloads:
     """The use case behind `GET /api/v1/files/{id}/download`."""
 
-    registry: Registry
+    registry: Memory
     source: Source
+    marks: Marks
     clock: Clock
+    metrics: QueryMetrics
 
-    async def open(self, file_id: UUID, method: str, headers: Mapping[str, str]) -> Opened:
+    async def open(self, asked: Asked) -> Opened:
         """Raises what `find_bytes` and `Source.open` raise."""
-        located = await find_bytes(self.registry, file_id, self.clock)
-        return await self.source.open(located.home, file_id, method, headers)
+        located = await find_bytes(self.registry, asked.file_id, self.clock)
+        try:
+            return await self.source.open(located.home, asked)
+        except NotFound:
+            return await self._look_again(located, asked)
+
+    async def _look_again(self, before: Located, asked: Asked) -> Opened:
+        """Memory may not know yet that the file has moved or is deleted; the registry does."""
+        self.registry.forget(asked.file_id)
+        located = await find_bytes(self.registry, asked.file_id, self.clock)
+        if located.home != before.home:
+            with suppress(NotFound):
+                return await self.source.open(located.home, asked)
+        await self._clean_up(located)
+        raise NotFound("There is no such file")
+
+    async def _clean_up(self, located: Located) -> None:
+        """Lazy cleanup (requirement Q4). An element that is away, or another one, deletes nothing."""
+        file_id, storage_id = located.file.file_id, located.home.storage_id
+        await self.source.confirm_missing(located.home, file_id)
+        try:
+            if await self.marks.mark_deleted(file_id, storage_id):
+                self.metrics.marked_deleted.inc()
+                _log.warning("a file is gone from its element", file_id=str(file_id), storage_id=storage_id)
+        except StorageUnavailable:
+            _log.warning("a file that is gone could not be marked", file_id=str(file_id), storage_id=storage_id)
+        finally:
+            self.registry.forget(file_id)

@@ -18,11 +18,15 @@ _READABLE = frozenset({FileStatus.ACTIVE, FileStatus.DAMAGED})
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The storage element that has the bytes. `mode` is None before admin ever reached it."""
+    """The storage element that has the bytes. `mode` is None before admin ever reached it.
+
+    `epoch` names the disk that admin knows under this element's id; None when it knows none.
+    """
 
     storage_id: str
     url: str
     mode: Mode | None
+    epoch: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

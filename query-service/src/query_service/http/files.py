@@ -1,30 +1,31 @@
 """`GET /api/v1/files/{id}` and its bytes."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from artstore_auth.guard import Guard
 from artstore_core.files import File
-from artstore_core.scopes import Scope
+from artstore_core.scopes import Principal
 from artstore_transfer import Conditions, Verdict, judge
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from query_service.files.download import Downloads
+from query_service.files.download import Asked, Downloads
+from query_service.files.limits import DownloadSlots
 from query_service.files.lookup import find
-from query_service.http.stream import ByteStream
+from query_service.http.door import Door
+from query_service.http.stream import ByteStream, conditions_of, open_stream
 
-_PASSED_ON = ("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 _BYTES = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-_DOWNLOAD: dict[int | str, dict[str, Any]] = {
+DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The whole file", "content": {"application/octet-stream": _BYTES}},
     206: {"description": "The part asked for", "content": {"application/octet-stream": _BYTES}},
     304: {"description": "Not modified"},
 }
+HEADERS_OF_DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The headers of GET"}}
 
 
-def router(downloads: Downloads, guard: Guard) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/files", tags=["files"], dependencies=[Depends(guard.require(Scope.FILES_READ))])
+def router(downloads: Downloads, slots: DownloadSlots, door: Door) -> APIRouter:
+    router = APIRouter(prefix="/api/v1/files", tags=["files"], dependencies=[Depends(door)])
 
     async def describe(file_id: UUID, if_none_match: str | None) -> Response:
         file = (await find(downloads.registry, file_id, downloads.clock)).file
@@ -56,24 +57,26 @@ def router(downloads: Downloads, guard: Guard) -> APIRouter:
         """The headers that GET would answer with."""
         return await describe(file_id, if_none_match)  # the server sends no body to HEAD (RFC 9110 §9.3.2)
 
-    async def open_stream(file_id: UUID, request: Request) -> ByteStream:
-        asked = {name: value for name in _PASSED_ON if (value := request.headers.get(name)) is not None}
-        return ByteStream(await downloads.open(file_id, request.method, asked))
+    async def stream(file_id: UUID, request: Request, reader: Principal) -> ByteStream:
+        asked = Asked(file_id, request.method, conditions_of(request))
+        return await open_stream(downloads, slots, reader.subject, asked)
 
-    @router.get("/{file_id}/download", response_model=None, responses=_DOWNLOAD)
+    @router.get("/{file_id}/download", response_model=None, responses=DOWNLOAD)
     async def download_file(
         file_id: UUID,
         request: Request,
+        reader: Annotated[Principal, Depends(door)],
     ) -> Response:
         """The bytes. One range (RFC 9110 §14) and conditions (§13) are honoured; the ETag is the checksum."""
-        return await open_stream(file_id, request)
+        return await stream(file_id, request, reader)
 
-    @router.head("/{file_id}/download", response_model=None, responses={200: {"description": "The headers of GET"}})
+    @router.head("/{file_id}/download", response_model=None, responses=HEADERS_OF_DOWNLOAD)
     async def check_download(
         file_id: UUID,
         request: Request,
+        reader: Annotated[Principal, Depends(door)],
     ) -> Response:
         """The headers that GET would answer with."""
-        return await open_stream(file_id, request)
+        return await stream(file_id, request, reader)
 
     return router

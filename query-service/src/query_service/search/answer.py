@@ -32,5 +32,12 @@ class SearchAnswer(Page[Found]):
     """`total` is exact when `total_exact` says so, and an estimate otherwise."""
 
     total_exact: bool
+    ranking_exact: Annotated[
+        bool,
+        Field(
+            description="False: sorted by relevance, and of so many hits only those were ranked that are among the newest "
+            "and have the most words in their names; the rest comes behind them, unranked"
+        ),
+    ]
     facets: dict[Facet, list[FacetValue]]
     next_cursor: str | None

@@ -6,12 +6,14 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from artstore_core.files import FileStatus, Metadata, Moment, Tags
-from artstore_core.pages import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from artstore_core.pages import DEFAULT_LIMIT, MAX_LIMIT
 from artstore_core.retention import RetentionPolicy
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 MAX_QUERY = 1000
 MAX_BIGINT = 2**63 - 1
+MAX_OFFSET = 100_000
+"""Every row before it is found and thrown away. A cursor goes on for ever, at the price of the first page."""
 
 
 class Mode(StrEnum):

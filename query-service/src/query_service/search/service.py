@@ -29,6 +29,7 @@ class Hits:
     hits: Sequence[Hit]
     total: int
     total_exact: bool
+    ranking_exact: bool
     facets: Mapping[Facet, list[FacetValue]]
 
 
@@ -53,6 +54,7 @@ async def search(index: Index, request: SearchRequest) -> SearchAnswer:
         offset=request.offset,
         has_more=more,
         total_exact=found.total_exact,
+        ranking_exact=found.ranking_exact,
         facets=dict(found.facets),
         next_cursor=encode(request, page[-1].position) if more else None,
     )
