@@ -75,14 +75,14 @@ class World:
         return found
 
     async def audit(self) -> list[tuple[str, str | None, str]]:
-        """What was done to elements and files, in order: action, target, who."""
+        """What was done to elements and files since the first start, in order: action, target, who."""
         async with self.admin.store.transaction() as rows:
             connection = rows.elements._connection
             found = await connection.exec_driver_sql("SELECT action, target, actor FROM audit_log ORDER BY id")
             return [
                 (row.action, row.target, row.actor)
                 for row in found
-                if row.action.startswith(("storage_element.", "file."))
+                if row.action.startswith(("storage_element.", "file.")) and row.actor != "system"
             ]
 
 

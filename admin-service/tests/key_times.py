@@ -16,7 +16,7 @@ from admin_support import KEY
 from artstore_auth.verify import LEEWAY_SECONDS
 from artstore_postgres.engine import make_engine
 from artstore_testing.postgres import Database
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -35,10 +35,14 @@ def signing_key(kid: str, active_from: datetime, *, withdrawn_at: datetime | Non
 
 @dataclass
 class Bench:
-    """An empty table of keys on a real PostgreSQL, and as many replicas as a test makes."""
+    """An empty table of keys on a real PostgreSQL, and as many replicas as a test makes.
+
+    `first_start`: the number of its last entry in the audit log.
+    """
 
     engine: AsyncEngine
     store: Store
+    first_start: int
     now: datetime = START
     told: int = field(default=0)
 
@@ -60,9 +64,10 @@ class Bench:
             return list(await rows.keys.every())
 
     async def audit(self) -> list[Mapping[str, Any]]:
-        """actor, action, target and details of each entry about keys, in order."""
+        """actor, action, target and details of each entry about keys since the first start, in order."""
         columns = (audit_log.c.actor, audit_log.c.action, audit_log.c.target, audit_log.c.details)
-        statement = select(*columns).where(audit_log.c.action.like("jwt_key.%")).order_by(audit_log.c.id)
+        wanted = (audit_log.c.action.like("jwt_key.%"), audit_log.c.id > self.first_start)
+        statement = select(*columns).where(*wanted).order_by(audit_log.c.id)
         async with self.engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(statement)).mappings()]
 
@@ -72,6 +77,7 @@ async def new_bench(database: Database) -> AsyncIterator[Bench]:
     engine = make_engine(database.url("artstore_admin"), application="test", pool_size=8)
     async with engine.begin() as connection:
         await connection.execute(delete(jwt_keys))
+        first_start = (await connection.execute(select(func.max(audit_log.c.id)))).scalar_one()
     store = Store(engine)
-    yield Bench(engine, store)
+    yield Bench(engine, store, first_start)
     await store.close()

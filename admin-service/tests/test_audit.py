@@ -134,6 +134,8 @@ async def test_a_time_in_the_far_future_is_not_believed(admin: Admin) -> None:
         {"action": "x" * 301},
         {"outcome": "perhaps"},
         {"happened_at": "2026-01-01T00:00:00"},
+        {"happened_at": "0001-01-01T00:00:00+14:00"},
+        {"happened_at": "0001-01-01T00:00:00Z"},
         {"details": {"a": "\x00"}},
         {"details": {str(number): 1 for number in range(21)}},
         {"details": {"nested": {"a": 1}}},

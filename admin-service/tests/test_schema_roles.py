@@ -28,6 +28,7 @@ TABLES: dict[str, tuple[frozenset[str], frozenset[str], frozenset[str]]] = {
     "alembic_version_admin": (NONE, NONE, NONE),
     "audit_log": (frozenset({"SELECT", "INSERT"}), NONE, NONE),
     "files": (CHANGE, READ, READ),
+    "idempotency_keys": (CHANGE, NONE, NONE),
     "jwt_keys": (CHANGE, NONE, NONE),
     "outbox": (frozenset({"SELECT", "DELETE"}), READ, READ),
     "outbox_trimmed": (frozenset({"SELECT", "UPDATE"}), READ, READ),

@@ -34,6 +34,12 @@ async def test_old_events_go_and_everything_else_stays(migrated: Database, kept_
                 new_id(),
                 hours,
             )
+            await owner.execute(
+                "INSERT INTO idempotency_keys (principal, key_hash, file_id, holder, lease_until, expires_at)"
+                " VALUES ('sa:a', int4send($2), $1, $1, now(), now() + $2::int * interval '1 h')",
+                new_id(),
+                hours,
+            )
         await write(owner, INSERT, [(new_id(), 5, "sa:a", "active")])
         upkeep = Upkeep(store.outbox_rows, lambda: datetime.now(UTC), keep_days=kept_days, registry=registry)
         await upkeep.trim()
@@ -42,6 +48,7 @@ async def test_old_events_go_and_everything_else_stays(migrated: Database, kept_
         assert left == (["3"] if kept_days == 7 else [])
         assert registry.get_sample_value("artstore_outbox_trimmed_total") == 3 - len(left)
         assert await owner.fetchval("SELECT count(*) FROM quota_reservations") == 1
+        assert await owner.fetchval("SELECT count(*) FROM idempotency_keys") == 1
         assert await owner.fetchval("SELECT count(*) FROM account_usage_changes") == 0
         assert await usage(owner) == {"sa:a": (1, 5)}
     await store.close()

@@ -9,13 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
+from admin_service.db.migrate import MIGRATIONS
+from artstore_testing.postgres import Database, PostgresServer
 from artstore_testing.servers import running_app
 from artstore_testing.tokens import TokenIssuer
+from idempotency_support import Keys, keys_of_admin
 from ingester_service.config import Settings
 from ingester_service.main import build
 from ingester_service.upload.quotas import QuotaPace
 from ingester_service.upload.registration import Patience
-from ingester_support import AdminStub, ElementProcess, Ingester
+from ingester_support import AdminStub, ElementProcess, Ingester, RealPart
 from pydantic import SecretStr
 from tus_support import Tus
 
@@ -34,11 +37,38 @@ def limits() -> dict[str, Any]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres: PostgresServer) -> Iterator[Database]:
+    with postgres.database() as made:
+        MIGRATIONS.upgrade(made.url())
+        yield made
+
+
+@pytest.fixture
+def admins(postgres: PostgresServer, migrated: Database) -> Iterator[Database]:
+    """Admin's database, for tests that want the real thing."""
+    with postgres.database(migrated) as made:
+        yield made
+
+
+@pytest.fixture
+def real_admin(request: pytest.FixtureRequest, issuer: TokenIssuer) -> RealPart | None:
+    """Its idempotency keys, for tests that ask for `keys`."""
+    if "keys" not in request.fixturenames:
+        return None
+    return keys_of_admin(request.getfixturevalue("admins"), issuer)
+
+
+@pytest.fixture
+def keys(ingester: Ingester, admins: Database) -> Keys:
+    return Keys(ingester, admins)
+
+
 @pytest.fixture
 async def ingester(
-    issuer: TokenIssuer, stack: ExitStack, tmp_path: Path, limits: dict[str, Any]
+    issuer: TokenIssuer, stack: ExitStack, tmp_path: Path, limits: dict[str, Any], real_admin: RealPart | None
 ) -> AsyncIterator[Ingester]:
-    admin = AdminStub(issuer)
+    admin = AdminStub(issuer, real=real_admin)
     admin_url = stack.enter_context(running_app(admin.app()))
     given: dict[str, Any] = {
         "issuer": issuer.issuer,

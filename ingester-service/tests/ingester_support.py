@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Any
 import httpx
 from artstore_core.modes import Mode
 from artstore_core.scopes import Scope, element_audience
+from artstore_kit.errors import install_error_handlers
 from artstore_testing.servers import running_app, wait_until_ready
 from artstore_testing.tokens import TokenIssuer
 from artstore_tickets import encode_key
-from fastapi import FastAPI, Form, Request
+from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 from storage_element.config import Settings as ElementSettings
@@ -95,6 +96,14 @@ def running_element(
         yield ElementProcess(storage_id, mode, url, root, issuer)
 
 
+@dataclass(frozen=True)
+class RealPart:
+    """Routes of the real admin."""
+
+    router: APIRouter
+    close: Callable[[], Awaitable[None]]
+
+
 @dataclass
 class AdminStub:
     """Admin as ingester knows it, with everything that can go wrong at hand."""
@@ -112,8 +121,13 @@ class AdminStub:
     reservations: list[tuple[str, int]] = field(default_factory=list)
     audited: list[dict[str, Any]] = field(default_factory=list)
 
+    real: RealPart | None = None
+
     def app(self) -> FastAPI:
-        app = FastAPI()
+        app = FastAPI(lifespan=self._lifespan)
+        if self.real is not None:
+            install_error_handlers(app)
+            app.include_router(self.real.router)
 
         @app.post("/api/v1/auth/token")
         def token(resource: str = Form()) -> JSONResponse:
@@ -181,6 +195,12 @@ class AdminStub:
             return self.issuer.jwks()
 
         return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if self.real is not None:
+            await self.real.close()
 
 
 @dataclass

@@ -16,11 +16,15 @@ from artstore_core.ids import new_id
 from artstore_core.scopes import AccountKind, Scope
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from admin_service.identity.accounts import AccountRows, AccountStatus, ServiceAccount
+from admin_service.audit.changes import differences
+from admin_service.audit.log import SYSTEM, Journal
+from admin_service.identity.accounts import AccountStatus, ServiceAccount
 from admin_service.identity.clock import Clock
 from admin_service.identity.keys import KeyVault, new_signing_key
 from admin_service.identity.passwords import normalised
 from admin_service.identity.secrets import SecretHasher
+from admin_service.identity.standing import before_its_first_token, end_of_tokens
+from admin_service.identity.users import Role
 from admin_service.registry.addresses import ElementUrl
 from admin_service.registry.elements import new_element
 from admin_service.store import Rows
@@ -60,22 +64,39 @@ class Bootstrap(_Strict):
 
 
 async def bootstrap(rows: Rows, wanted: Bootstrap, *, vault: KeyVault, hasher: SecretHasher, clock: Clock) -> None:
-    now = clock()
-    await rows.keys.add_first(new_signing_key(vault, now))
+    now, journal = clock(), Journal(clock)
+    key = new_signing_key(vault, now)
+    if await rows.keys.add_first(key):
+        await journal.done(rows.audit, SYSTEM, "jwt_key.published", key.kid, at_once=True)
     if wanted.admin is not None:
+        name, role = wanted.admin.username, Role.ADMIN.value
         password_hash = await hasher.hash(normalised(wanted.admin.password.get_secret_value()))
-        await rows.users.add_first(wanted.admin.username, password_hash, now)
+        if await rows.users.add_first(name, password_hash, now):
+            await journal.done(rows.audit, SYSTEM, "admin_user.created", name, role=role)
     for given in wanted.service_accounts:
-        await _put_account(rows.accounts, given, hasher, now)
+        await _put_account(rows, given, hasher, journal, now)
     for element in wanted.storage_elements:
-        await rows.elements.put(new_element(element.storage_id, element.url, now))
+        await _put_element(rows, element, journal, now)
 
 
-async def _put_account(rows: AccountRows, given: GivenAccount, hasher: SecretHasher, now: datetime) -> None:
+async def _put_element(rows: Rows, given: GivenElement, journal: Journal, now: datetime) -> None:
+    known = await rows.elements.get(given.storage_id, lock=True)
+    if known is not None and known.url == given.url:
+        return
+    await rows.elements.put(new_element(given.storage_id, given.url, now))
+    action = "storage_element.registered" if known is None else "storage_element.changed"
+    await journal.done(rows.audit, SYSTEM, action, given.storage_id, url=given.url)
+
+
+async def _put_account(rows: Rows, given: GivenAccount, hasher: SecretHasher, journal: Journal, now: datetime) -> None:
     secret = given.client_secret.get_secret_value()
-    known = await rows.by_client_id(given.client_id)
+    found = await rows.accounts.by_client_id(given.client_id)
+    # Locked: somebody may suspend it right now, and that must not be undone.
+    known = await rows.accounts.get(found.id, lock=True) if found is not None else None
     if known is None:
-        await rows.add(
+        details = {"kind": given.kind.value, "scopes": sorted(given.scopes)}
+        await journal.done(rows.audit, SYSTEM, "service_account.created", given.client_id, **details)
+        await rows.accounts.add(
             ServiceAccount(
                 id=new_id(),
                 client_id=given.client_id,
@@ -89,10 +110,13 @@ async def _put_account(rows: AccountRows, given: GivenAccount, hasher: SecretHas
                 previous_secret_expires_at=None,
                 created_at=now,
                 updated_at=now,
+                # Tokens of one that was deleted must not count for the one that comes again under its name.
+                tokens_not_before=before_its_first_token(now),
             )
         )
         return
     same_secret = await hasher.matches_any(secret, [known.secret_hash])
+    before, ends = known.tokens_not_before, not same_secret or not known.scopes <= given.scopes
     wanted = replace(
         known,
         secret_hash=known.secret_hash if same_secret else await hasher.hash(secret),
@@ -101,6 +125,16 @@ async def _put_account(rows: AccountRows, given: GivenAccount, hasher: SecretHas
         previous_secret_hash=None,
         previous_secret_expires_at=None,
         scopes=given.scopes,
+        # What was got by the secret before, or with a scope that is taken away, is no token any more.
+        tokens_not_before=end_of_tokens(now, before) if ends else before,
     )
     if wanted != known:
-        await rows.save(replace(wanted, updated_at=now))
+        await rows.accounts.save(replace(wanted, updated_at=now))
+        await journal.done(
+            rows.audit,
+            SYSTEM,
+            "service_account.changed",
+            given.client_id,
+            changes=differences(known, wanted),
+            secret_replaced=not same_secret,
+        )

@@ -65,6 +65,9 @@ class Settings(ServiceSettings):
     outbox_days: int = Field(
         default=7, ge=1, le=3650, description="How long events of the registry are kept for readers"
     )
+    idempotency_seconds: float = Field(
+        default=86400, ge=120, le=30 * 86400, description="How long it is known which file an Idempotency-Key made"
+    )
     sync_seconds: float = Field(
         default=3600, ge=1, le=30 * 86400, description="How often the registry follows each element, at least"
     )

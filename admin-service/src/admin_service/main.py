@@ -39,6 +39,7 @@ from admin_service.http import (
     audit,
     auth,
     element_operations,
+    idempotency,
     jwt_keys,
     oauth,
     quotas,
@@ -198,13 +199,10 @@ def _syncing(
 def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """The app. Nothing is connected before it starts."""
     tracing, figures = Tracing(SERVICE.name, SERVICE.version), new_registry()
-    engine = make_engine(
-        settings.database_url.get_secret_value(),
-        application=SERVICE.name,
-        pool_size=POOL_SIZE,
-        tracer_provider=tracing.provider,
-    )
-    database, journal = Database(engine), Journal(clock)
+    url = settings.database_url.get_secret_value()
+    engine = make_engine(url, application=SERVICE.name, pool_size=POOL_SIZE, tracer_provider=tracing.provider)
+    for_readiness = make_engine(url, application=f"{SERVICE.name} readiness", pool_size=1)
+    database, journal = Database(engine, for_readiness), Journal(clock)
     identity = _identity(settings, database, clock, figures)
     outside = _outside(settings, tracing, identity.issuer, clock)
     syncing = _syncing(settings, database, outside, clock, figures)
@@ -219,6 +217,9 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     upkeep = Upkeep(database.outbox_rows, clock, keep_days=settings.outbox_days, registry=figures)
     reporter = Reporter(OwnRefusals(database.transaction), registry=figures)
     denials = Denials(reporter.report)
+
+    def refused(request: Request, error: ArtStoreError) -> None:
+        _refused(denials, request, error)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -245,7 +246,9 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     return create_app(
         SERVICE,
         routers=[
-            oauth.router(identity.grant, identity.clients, identity.inspection, identity.keys, settings.issuer),
+            oauth.router(
+                identity.grant, identity.clients, identity.inspection, identity.keys, settings.issuer, refused
+            ),
             auth.router(identity.sessions, database, guard),
             admin_users.router(identity.users, database, guard, identity.policy, clock),
             jwt_keys.router(identity.rotation, guard),
@@ -256,13 +259,14 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
             registry.router(database, guard, changing),
             audit.router(database, guard, clock),
             quotas.router(database, guard, clock),
+            idempotency.router(database, guard, clock, timedelta(seconds=settings.idempotency_seconds)),
         ],
         checks=[Check("postgresql", database.probe, required=True)],
         lifespan=lifespan,
         tracing=tracing,
         registry=figures,
         trusted_proxies=settings.trusted_proxies,
-        refused=lambda request, error: _refused(denials, request, error),
+        refused=refused,
     )
 
 

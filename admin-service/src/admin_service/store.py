@@ -7,6 +7,7 @@ from typing import Protocol
 
 from admin_service.audit.log import AuditRows
 from admin_service.audit.search import AuditSearchRows
+from admin_service.idempotency.keys import IdempotencyRows
 from admin_service.identity.accounts import AccountRows
 from admin_service.identity.inspection import RevokedRows
 from admin_service.identity.keys import KeyRows
@@ -37,6 +38,8 @@ class Rows(Protocol):
     def failures(self) -> FailureRows: ...
     @property
     def files(self) -> FileRows: ...
+    @property
+    def idempotency(self) -> IdempotencyRows: ...
     @property
     def keys(self) -> KeyRows: ...
     @property

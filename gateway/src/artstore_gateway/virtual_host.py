@@ -22,7 +22,8 @@ _CORS_REQUEST_HEADERS = (
     "Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Request-Id"
 )
 _CORS_RESPONSE_HEADERS = (
-    "Accept-Ranges, Allow, Artstore-Registered, Content-Digest, Content-Disposition, Content-Range, ETag, Location, "
+    "Accept-Ranges, Allow, Artstore-Registered, Content-Digest, Content-Disposition, Content-Range, ETag, "
+    "Idempotent-Replayed, Location, "
     "Repr-Digest, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
     "Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, "
     "WWW-Authenticate, X-Request-Id"

@@ -32,6 +32,14 @@ class Settings(VerifyingSettings):
     client_secret: SecretStr = Field(description="The account's secret")
     max_upload_bytes: int = Field(default=GIB, gt=0, description="The largest file that one request may bring")
     max_resumable_bytes: int = Field(default=1024 * GIB, gt=0, description="The largest resumable upload")
+    max_uploads_per_principal: int = Field(
+        default=100,
+        ge=0,
+        description="Request bodies that one principal may be sending to a replica at once; 0: no limit",
+    )
+    max_bytes_in_flight_per_principal: int = Field(
+        default=0, ge=0, description="Bytes of such bodies together; 0: no limit"
+    )
     idle_seconds: float = Field(default=60.0, gt=0, description="How long a client may send nothing")
     hold_seconds: float = Field(default=5.0, gt=0, description="How long a slow client's bytes wait to be sent on")
     elements_cache_seconds: float = Field(default=3.0, ge=0, description="How long admin's list of elements is kept")

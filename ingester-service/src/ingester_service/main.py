@@ -25,6 +25,7 @@ from ingester_service import __version__
 from ingester_service.clients.admin import AdminClient
 from ingester_service.clients.element_files import ElementFilesClient
 from ingester_service.clients.elements import ElementClient
+from ingester_service.clients.idempotency import IdempotencyClient
 from ingester_service.clients.staging import StagingClient
 from ingester_service.clients.whereabouts import WhereaboutsClient
 from ingester_service.config import Settings
@@ -33,9 +34,14 @@ from ingester_service.http import files, tus, upload
 from ingester_service.resumable.finding import Finding
 from ingester_service.resumable.finishing import Finishing
 from ingester_service.resumable.joining import Joining
+from ingester_service.resumable.left_behind import LeftOnElements
+from ingester_service.resumable.once import BeginOnce
 from ingester_service.resumable.quota import ReservedQuota
 from ingester_service.resumable.service import ResumableUploads
 from ingester_service.resumable.whereabouts import KnownElements
+from ingester_service.upload.idempotency import IdempotencyKeys
+from ingester_service.upload.limits import UploadLimits
+from ingester_service.upload.once import UploadOnce
 from ingester_service.upload.placement import ElementList, Placement
 from ingester_service.upload.quotas import QuotaPace, Quotas
 from ingester_service.upload.readiness import StorageProbe
@@ -85,6 +91,14 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
         placement, staging, finding, finishing, types, quota, max_bytes=most, hold_seconds=settings.hold_seconds
     )
     joining = Joining(placement, known, staging, finding, finishing, types, quota, max_bytes=most)
+    keys_used, left = IdempotencyKeys(IdempotencyClient(inside)), LeftOnElements(everywhere, staging)
+    once = UploadOnce(uploads, quotas, keys_used, left, registration)
+    beginning = BeginOnce(resumable, joining, finding, keys_used, left, registration)
+    sending = UploadLimits(
+        uploads=settings.max_uploads_per_principal,
+        size=settings.max_bytes_in_flight_per_principal,
+        unknown_size=settings.max_upload_bytes,
+    )
     changing = ChangingFiles(whereabouts, everywhere, ElementFilesClient(storage, elements), registration)
 
     registry = new_registry()
@@ -109,11 +123,11 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
     return create_app(
         SERVICE,
         routers=[
-            tus.router(resumable, joining, guard, reporter.report, idle_seconds=settings.idle_seconds),
+            tus.router(resumable, beginning, sending, guard, reporter.report, idle_seconds=settings.idle_seconds),
             files.router(changing, guard, reporter.report),
             upload.router(
-                uploads,
-                quotas,
+                once,
+                sending,
                 guard,
                 reporter.report,
                 max_bytes=settings.max_upload_bytes,

@@ -43,6 +43,10 @@ class Stand:
     """Each download answer ends the connection after so many bytes, while there are numbers left."""
     stall: tuple[threading.Event, threading.Event] | None = None
     """A download sets the first after some bytes and waits for the second."""
+    lost_uploads: int = 0
+    """So many uploads are stored, and the connection ends without an answer."""
+    keyed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Files by Idempotency-Key."""
     corrupt: bool = False
     ranges: bool = True
     keep_content: bool = True
@@ -123,7 +127,17 @@ class Stand:
             checksum = "0" * 64 if self.corrupt else hashed.hexdigest()
             fields = {"tags": json.loads(str(form.get("tags", "[]"))), "description": form.get("description")}
             name, size = part.filename or "", part.size or 0
-        return JSONResponse(self._keep(name, size, checksum, bytes(kept), fields), 201)
+        key = request.headers["idempotency-key"]
+        if key not in self.keyed:
+            self.keyed[key] = self._keep(name, size, checksum, bytes(kept), fields)
+        if self.lost_uploads:
+            self.lost_uploads -= 1
+            return StreamingResponse(self._lost(), 201, {"Content-Length": "1000"})
+        return JSONResponse(self.keyed[key], 201)
+
+    async def _lost(self) -> AsyncIterator[bytes]:
+        yield b"{"
+        raise ConnectionResetError("the stand breaks the connection here")
 
     async def search(self, request: Request) -> Response:
         body = await request.json()

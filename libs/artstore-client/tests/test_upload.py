@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -152,13 +153,57 @@ async def test_an_answer_that_says_that_nothing_was_stored_is_followed_by_the_sa
         problem(503, "STORAGE_UNAVAILABLE", "it may be stored", Retry_After="0"),
         problem(503, "NO_STORAGE_AVAILABLE", "no word on when"),
         problem(502, "UPSTREAM_ERROR", "it may be stored", Retry_After="0"),
-        problem(409, "CONFLICT", "no", Retry_After="0"),
     ],
 )
-async def test_an_upload_that_may_be_stored_is_sent_once(stand: Stand, store: AsyncArtStore, answer: Response) -> None:
+async def test_an_upload_that_may_be_stored_is_sent_again_under_its_key(
+    stand: Stand, store: AsyncArtStore, answer: Response
+) -> None:
+    stand.canned[UPLOAD] += [answer, *[problem(409, "CONFLICT", "at work", Retry_After="0")] * 10]
+    await store.upload(io.BytesIO(b"abc"), filename="x")
+    await store.upload(io.BytesIO(b"abc"), filename="x")
+    keys = [headers["idempotency-key"] for headers in stand.asked(UPLOAD)]
+    assert len(keys) == 13
+    assert len(set(keys[:12])) == 1
+    assert keys[12] != keys[0]
+    assert re.fullmatch(r'"[!-~]{36}"', keys[0])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        problem(409, "CONFLICT", "no word on when"),
+        problem(409, "CONFLICT", "too long to wait", Retry_After="3600"),
+        problem(422, "IDEMPOTENCY_KEY_REUSED", "the file changed meanwhile"),
+        problem(507, "STORAGE_FULL", "no"),
+    ],
+)
+async def test_a_refusal_is_not_answered_with_the_same(stand: Stand, store: AsyncArtStore, answer: Response) -> None:
     stand.canned[UPLOAD].append(answer)
     with pytest.raises(errors.ApiError):
         await store.upload(io.BytesIO(b"abc"), filename="x")
+    assert len(stand.asked(UPLOAD)) == 1
+
+
+async def test_an_attempt_that_never_ends_is_not_waited_for_forever(stand: Stand, store: AsyncArtStore) -> None:
+    stand.canned[UPLOAD] += [problem(409, "CONFLICT", "at work", Retry_After="0")] * 50
+    with pytest.raises(errors.Conflict):
+        await store.upload(io.BytesIO(b"abc"), filename="x")
+    assert len(stand.asked(UPLOAD)) == 17
+
+
+async def test_a_lost_answer_is_asked_for_again(stand: Stand, store: AsyncArtStore) -> None:
+    stand.lost_uploads = 2
+    stored = await store.upload(io.BytesIO(b"abc"), filename="x")
+    keys = [headers["idempotency-key"] for headers in stand.asked(UPLOAD)]
+    assert len(keys) == 3
+    assert len(set(keys)) == len(stand.files) == 1
+    assert str(stored.file_id) in stand.files
+
+
+async def test_a_pipe_whose_answer_is_lost_is_not_sent_again(stand: Stand, store: AsyncArtStore) -> None:
+    stand.lost_uploads = 1
+    with pytest.raises(errors.ConnectionFailed):
+        await store.upload(Pipe(b"abc"), filename="x")  # type: ignore[arg-type]
     assert len(stand.asked(UPLOAD)) == 1
 
 
@@ -169,7 +214,7 @@ async def test_a_pipe_is_sent_once(stand: Stand, store: AsyncArtStore) -> None:
     assert len(stand.asked(UPLOAD)) == 1
 
 
-def test_only_a_connection_that_was_never_made_lets_an_upload_be_sent_again() -> None:
+def test_only_a_connection_that_was_never_made_says_that_nothing_was_done() -> None:
     refused, broken = (failed(kind("why"), "http://x") for kind in (httpx.ConnectError, httpx.ReadError))
     assert nothing_done(refused)
     assert not nothing_done(broken)

@@ -14,6 +14,7 @@ from admin_service.db.audit import AuditTable
 from admin_service.db.elements import ElementTable
 from admin_service.db.failures import FailureTable
 from admin_service.db.files import FileTable
+from admin_service.db.idempotency import IdempotencyTable
 from admin_service.db.keys import KeyTable
 from admin_service.db.outbox import OutboxTable
 from admin_service.db.quotas import QuotaTable
@@ -34,6 +35,7 @@ class Transaction:
         self.elements = ElementTable(connection)
         self.failures = FailureTable(connection)
         self.files = FileTable(connection)
+        self.idempotency = IdempotencyTable(connection)
         self.keys = KeyTable(connection)
         self.quotas = QuotaTable(connection)
         self.revoked = RevokedTable(connection)
@@ -43,18 +45,27 @@ class Transaction:
         self.users = UserTable(connection)
 
 
+def _away() -> AdminUnavailable:
+    return AdminUnavailable("The database cannot be reached now")
+
+
 class Database:
     """store.Store. All raise AdminUnavailable when PostgreSQL is away."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._postgres = Postgres(engine, away=lambda: AdminUnavailable("The database cannot be reached now"))
+    def __init__(self, engine: AsyncEngine, for_readiness: AsyncEngine | None = None) -> None:
+        """`for_readiness`: a connection apart, so that requests which hold all the others make no replica look dead."""
+        self._postgres = Postgres(engine, away=_away)
         # On the same connections, but with no transaction around what is one statement anyway.
         self._single = Postgres(
             engine.execution_options(isolation_level="AUTOCOMMIT"),
-            away=lambda: AdminUnavailable("The database cannot be reached now"),
+            away=_away,
         )
-        self.probe = self._postgres.probe
-        self.close = self._postgres.close
+        self._apart = Postgres(for_readiness or engine, away=_away)
+        self.probe = self._apart.probe
+
+    async def close(self) -> None:
+        await self._postgres.close()
+        await self._apart.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

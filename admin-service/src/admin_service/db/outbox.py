@@ -47,6 +47,12 @@ _EXPIRED = text("""
 DELETE FROM quota_reservations
 WHERE file_id IN (SELECT file_id FROM quota_reservations WHERE expires_at <= :now LIMIT :at_most) AND expires_at <= :now
 """)
+_EXPIRED_KEYS = text("""
+DELETE FROM idempotency_keys
+WHERE (principal, key_hash) IN (
+    SELECT principal, key_hash FROM idempotency_keys WHERE expires_at <= :now LIMIT :at_most FOR UPDATE SKIP LOCKED)
+    AND expires_at <= :now
+""")
 
 
 class OutboxTable:
@@ -67,3 +73,6 @@ class OutboxTable:
 
     async def remove_expired_reservations(self, now: datetime, at_most: int) -> int:
         return (await self._connection.execute(_EXPIRED, {"now": now, "at_most": at_most})).rowcount
+
+    async def remove_expired_keys(self, now: datetime, at_most: int) -> int:
+        return (await self._connection.execute(_EXPIRED_KEYS, {"now": now, "at_most": at_most})).rowcount

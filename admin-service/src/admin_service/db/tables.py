@@ -294,6 +294,21 @@ quota_reservations = Table(
     Index("quota_reservations_principal_idx", "principal", "expires_at"),
 )
 
+# Without a fingerprint: in flight, for as long as its holder renews the lease.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("principal", Text, primary_key=True),
+    Column("key_hash", LargeBinary, primary_key=True),
+    Column("file_id", Uuid, nullable=False),
+    Column("holder", Uuid, nullable=False),
+    Column("again", Boolean, nullable=False, server_default=false()),
+    Column("lease_until", Moment, nullable=False),
+    Column("fingerprint", LargeBinary),
+    Column("answer", JSONB(none_as_null=True)),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+
 # Written by triggers on `files` and `storage_elements` alone; read in the order (transaction_id, id).
 outbox = Table(
     "outbox",

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_service.db.tables import admin_users as table
+from admin_service.identity.passwords import folded
 from admin_service.identity.standing import before_its_first_token
 from admin_service.identity.users import AdminUser, Role, UserStatus
 
@@ -43,11 +44,9 @@ class UserTable:
         await self._connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_AT_A_TIME})
 
     async def add(self, user: AdminUser) -> bool:
-        def folded(name: Any) -> Any:
-            return func.lower(func.normalize(name, text("NFKC")))
-
-        query = select(func.count()).select_from(table).where(folded(table.c.username) == folded(user.username))
-        if (await self._connection.execute(query)).scalar_one():
+        # Compared here and not by PostgreSQL, whose lower() is another: failed sign-ins are counted by this one.
+        names = (await self._connection.execute(select(table.c.username))).scalars()
+        if any(folded(name) == folded(user.username) for name in names):
             return False
         return await self._added(user)
 

@@ -10,7 +10,7 @@ from artstore_core.pages import Page
 from artstore_core.scopes import INTERNAL_AUDIENCE, Scope
 from artstore_kit.paging import PageParams
 from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from admin_service.audit.intake import received
 from admin_service.audit.log import Entry, Outcome
@@ -51,7 +51,7 @@ class EntryIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     entry_id: UUID = Field(description="Made by the sender: an entry that comes again is kept once")
-    happened_at: AwareDatetime
+    happened_at: Moment
     actor: Name
     action: Name = Field(description="`<noun>.<what happened>`")
     outcome: Outcome
@@ -97,8 +97,8 @@ class AuditFilter(PageParams):
     outcome: Outcome | None = None
     service: Text | None = None
     request_id: Text | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = Field(default=None, description="Exclusive")
+    since: Moment | None = None
+    until: Moment | None = Field(default=None, description="Exclusive")
     newest_id: Annotated[int | None, Field(ge=0, le=MAX_ID)] = None
 
 

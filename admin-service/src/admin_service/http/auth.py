@@ -16,8 +16,8 @@ MAX_TYPED = 4096
 """Longer than any name or password may be: what is wrong with those is said as for any other wrong one."""
 
 
-AUDITED_PATHS = frozenset({"/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout"})
-"""Whose refusals the use case writes into the audit log itself."""
+AUDITED_PATHS = frozenset({"/api/v1/auth/login"})
+"""Whose refusals the use case writes into the audit log itself, all of them."""
 
 
 def _without_nul(text: str) -> str:

@@ -6,7 +6,9 @@ RFC 6749 §3.2, RFC 7662, RFC 7009, RFC 8414, RFC 7517.
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from artstore_core.errors import Unauthorized
 from artstore_core.scopes import Scope
+from artstore_kit.errors import Refused
 from authlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error, UnsupportedGrantTypeError
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from fastapi import APIRouter, Request, Response
@@ -18,6 +20,7 @@ from admin_service.http.caller import actor_of
 from admin_service.http.oauth_forms import (
     NO_STORE,
     OAuthError,
+    UnreadableCredentials,
     described_form,
     oauth_error,
     read_credentials,
@@ -94,9 +97,19 @@ def router(
     inspection: TokenInspection,
     keys: KeyRing,
     issuer: str,
+    refused: Refused,
 ) -> APIRouter:
+    """`refused` hears of requests without readable credentials; of all others the use cases keep entries themselves."""
     routes = APIRouter(tags=["oauth"])
     metadata = server_metadata(issuer)
+
+    async def answered(request: Request, answer: Callable[[dict[str, str], Actor], Awaitable[Response]]) -> Response:
+        try:
+            return await answer(await read_form(request), actor_of(request, "anonymous"))
+        except OAuth2Error as error:
+            if isinstance(error, UnreadableCredentials):
+                refused(request, Unauthorized(str(error.description)))
+            return oauth_error(error)
 
     @routes.post(TOKEN_PATH, response_model=TokenAnswer, responses=_ERRORS, openapi_extra=_TOKEN_FORM)
     async def issue_token(request: Request) -> Response:
@@ -112,7 +125,7 @@ def router(
             body = TokenAnswer(access_token=issued.access_token, expires_in=issued.expires_in, scope=issued.scope)
             return JSONResponse(body.model_dump(), headers=NO_STORE)
 
-        return await _answered(request, answer)
+        return await answered(request, answer)
 
     @routes.post(INTROSPECTION_PATH, response_model=Introspection, responses=_ERRORS, openapi_extra=_INSPECTION_FORM)
     async def introspect_token(request: Request) -> Response:
@@ -122,7 +135,7 @@ def router(
             await clients.prove(read_credentials(request.headers.get("authorization"), form), by)
             return JSONResponse(await inspection.introspect(_token_of(form)), headers=NO_STORE)
 
-        return await _answered(request, answer)
+        return await answered(request, answer)
 
     @routes.post(REVOCATION_PATH, responses=_ERRORS, openapi_extra=_INSPECTION_FORM)
     async def revoke_token(request: Request) -> Response:
@@ -138,7 +151,7 @@ def router(
             )
             return Response(headers=NO_STORE)
 
-        return await _answered(request, answer)
+        return await answered(request, answer)
 
     @routes.get(JWKS_PATH)
     async def jwks(response: Response) -> JwkSet:
@@ -174,13 +187,6 @@ def server_metadata(issuer: str) -> dict[str, Any]:
     )
     document.validate()
     return dict(document)
-
-
-async def _answered(request: Request, answer: Callable[[dict[str, str], Actor], Awaitable[Response]]) -> Response:
-    try:
-        return await answer(await read_form(request), actor_of(request, "anonymous"))
-    except OAuth2Error as error:
-        return oauth_error(error)
 
 
 def _token_of(form: dict[str, str]) -> str:

@@ -1,7 +1,6 @@
 """What OAuth endpoints read and how they refuse: forms, client credentials, errors (RFC 6749 §2.3, §3.2, §5.2)."""
 
 import base64
-import binascii
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
@@ -14,7 +13,16 @@ from admin_service.identity.clients import ClientCredentials
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 20
+MAX_CREDENTIAL = 1024
+"""Characters. Far longer than any that was given out; what is done with longer ones costs more than they are worth."""
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class UnreadableCredentials(InvalidClientError):  # type: ignore[misc]
+    """None at all, or none that could be anybody's."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description=description, status_code=401)
 
 
 class OAuthError(BaseModel):
@@ -54,21 +62,29 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def read_credentials(authorization: str | None, form: dict[str, str]) -> ClientCredentials:
-    """From HTTP Basic or the form, not both (RFC 6749 §2.3)."""
+    """From HTTP Basic or the form, not both (RFC 6749 §2.3). Raises UnreadableCredentials, InvalidRequestError."""
     if authorization is None:
         if "client_id" not in form or "client_secret" not in form:
-            raise InvalidClientError(description="No client credentials", status_code=401)
-        return ClientCredentials(form["client_id"], form["client_secret"])
-    if "client_secret" in form:
+            raise UnreadableCredentials("No client credentials")
+        given = ClientCredentials(form["client_id"], form["client_secret"])
+    elif "client_secret" in form:
         raise InvalidRequestError("Credentials were given twice")
+    else:
+        given = _basic(authorization)
+    if len(given.client_id) > MAX_CREDENTIAL or len(given.secret) > MAX_CREDENTIAL:
+        raise UnreadableCredentials("The client credentials are too long")
+    return given
+
+
+def _basic(authorization: str) -> ClientCredentials:
     scheme, _, encoded = authorization.partition(" ")
     try:
         name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, not UTF-8
         name = secret = ""
     name, secret = unquote_plus(name), unquote_plus(secret)
     if scheme.lower() != "basic" or not name or "\x00" in name:
-        raise InvalidClientError(description="The Authorization header cannot be read", status_code=401)
+        raise UnreadableCredentials("The Authorization header cannot be read")
     return ClientCredentials(name, secret)
 
 

@@ -75,12 +75,16 @@ class ClientAuthentication:
         hasher = self._for_services if is_service else self._hasher
         secret_hash = await hasher.matching(credentials.secret, hashes)
         if account is None or secret_hash is None:
-            target = account.client_id if account else shown_name(credentials.client_id)
-            entry = self._journal.entry(by, "client_sign_in.denied", Outcome.DENIED, target, {})
-            async with self._transactions() as rows:
-                await rows.audit.add([entry])
+            await self.deny(account.client_id if account else shown_name(credentials.client_id), by)
             raise invalid_client()
         return Proven(account, secret_hash)
+
+    async def deny(self, client_id: str, by: Actor, reason: str | None = None) -> None:
+        """Leaves an entry of a sign-in that is refused."""
+        details = {} if reason is None else {"reason": reason}
+        entry = self._journal.entry(by, "client_sign_in.denied", Outcome.DENIED, client_id, details)
+        async with self._transactions() as rows:
+            await rows.audit.add([entry])
 
 
 def invalid_client() -> InvalidClientError:

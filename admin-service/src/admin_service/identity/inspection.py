@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749.errors import InvalidGrantError
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
-from admin_service.audit.log import Actor, AuditRows, Journal
+from admin_service.audit.log import Actor, AuditRows, Journal, Outcome
 from admin_service.identity.accounts import ServiceAccount
 from admin_service.identity.clock import Clock
 from admin_service.identity.keys import KeyRing
@@ -110,6 +110,10 @@ class TokenInspection:
             await self._sessions.end(token, by, because="revoked")
             return
         if claims["client_id"] != client.client_id and Scope.ADMIN_WRITE not in client.scopes:
+            details = {"token_id": claims["jti"], "reason": "the token was issued to another client"}
+            entry = self._journal.entry(by, "token.revocation_denied", Outcome.DENIED, claims["sub"], details)
+            async with self._transactions() as rows:
+                await rows.audit.add([entry])
             raise InvalidGrantError("The token was issued to another client")
         now = self._clock()
         ends = datetime.fromtimestamp(claims["exp"], UTC) + timedelta(seconds=LEEWAY_SECONDS)

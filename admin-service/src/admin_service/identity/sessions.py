@@ -26,13 +26,16 @@ from admin_service.audit.log import Actor, AuditRows, Journal, Outcome
 from admin_service.identity.clock import Clock
 from admin_service.identity.lockout import FailureRows
 from admin_service.identity.passwords import check_password, normalised
-from admin_service.identity.secrets import SecretHasher
+from admin_service.identity.secrets import SecretHasher, Slots
 from admin_service.identity.sign_in import PasswordCheck
 from admin_service.identity.standing import end_of_tokens
 from admin_service.identity.tokens import CONSOLE_CLIENT_ID, Stamp, TokenIssuer
 from admin_service.identity.users import AdminUser, UserRows, UserStatus
 
 REFRESH_TOKEN_BYTES = 32
+LOOKUPS_AT_ONCE = 2
+"""Anybody may send any text for a refresh token: with those who sign in, fewer than the connections to the database."""
+LOOKUPS_AT_MOST = 256
 KEPT_AFTER = timedelta(hours=2)
 """How long an ended session is remembered: longer than the last access token that was given out for it lives."""
 
@@ -138,6 +141,7 @@ class Sessions:
         self._transactions, self._passwords, self._hasher = transactions, passwords, hasher
         self._issuer, self._journal, self._clock = issuer, journal, clock
         self._lifetime = timedelta(seconds=lifetime_seconds)
+        self._lookups = Slots(LOOKUPS_AT_ONCE, LOOKUPS_AT_MOST)
 
     async def login(self, username: str, password: str, by: Actor) -> SignedIn:
         async with self._passwords.slot():
@@ -155,7 +159,7 @@ class Sessions:
 
     async def refresh(self, refresh_token: str, by: Actor) -> SignedIn:
         """A new pair for an old refresh token, once."""
-        async with self._transactions() as rows:
+        async with self._lookups.taken(), self._transactions() as rows:
             granted = await self._rotate(rows, token_hash(refresh_token), by)
         # Only now: the end of a session whose token was used twice has to be kept, not rolled back.
         if granted is None:
@@ -164,7 +168,7 @@ class Sessions:
 
     async def end(self, refresh_token: str, by: Actor, *, because: str = "logout") -> bool:
         """Ends the session that the token, used or not, belongs to. False when there was none to end."""
-        async with self._transactions() as rows:
+        async with self._lookups.taken(), self._transactions() as rows:
             found = await self._locked(rows, token_hash(refresh_token))
             if found is None:
                 return False

@@ -15,7 +15,7 @@ from joserfc import jwt
 
 from admin_service.audit.log import Actor, AuditRows
 from admin_service.identity.accounts import AccountRows, ServiceAccount
-from admin_service.identity.clients import ClientAuthentication, ClientCredentials, invalid_client
+from admin_service.identity.clients import ClientAuthentication, ClientCredentials, Proven, invalid_client
 from admin_service.identity.clock import Clock
 from admin_service.identity.keys import KeyRing
 from admin_service.identity.standing import date_of_token
@@ -121,6 +121,14 @@ class ClientCredentialsGrant:
         self, credentials: ClientCredentials, by: Actor, *, scope: str | None, resource: str | None
     ) -> IssuedToken:
         proven = await self._clients.prove(credentials, by)
+        try:
+            return await self._token(proven, scope=scope, resource=resource)
+        except OAuth2Error as error:
+            # Who it was is proven: whoever asks for what it was not granted is to be found in the log.
+            await self._clients.deny(proven.account.client_id, by, reason=error.error)
+            raise
+
+    async def _token(self, proven: Proven, *, scope: str | None, resource: str | None) -> IssuedToken:
         async with self._transactions() as rows:
             account = await rows.accounts.get(proven.account.id, share=True)
             # Suspended, deleted or given another secret while the hash was reckoned.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Protocol
+from typing import Annotated, Final, Protocol
 from uuid import UUID
 
 from artstore_core.elements import StorageId
 from artstore_core.errors import Conflict, NotFound, ValidationFailed
 from artstore_core.files import ContentType, Description, File, Filename, FileStatus, Metadata, Subject, Tags
 from pydantic import Field
+
+LARGEST_INTEGER: Final = 2**31 - 1
+LARGEST_FILE: Final = 2**50 - 1
+"""Bytes: a pebibyte. Thousands of such files still add up to what an account's usage can be counted in, a bigint."""
 
 
 class RegisteredFile(File):
@@ -23,6 +27,9 @@ class RegisteredFile(File):
     description: Description | None = None
     tags: Tags = Field(default=[])
     metadata: Metadata = Field(default={})
+    size: Annotated[int, Field(ge=0, le=LARGEST_FILE)]
+    ttl_days: Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)] | None = None
+    revision: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)] = 1
 
 
 class Put(Enum):

@@ -15,7 +15,8 @@ from uuid import UUID
 from artstore_core.files import ContentType, Description, File, Filename, Metadata, Subject, Tags
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-LARGEST_INTEGER: Final = 2**31 - 1
+from admin_service.registry.files import LARGEST_FILE, LARGEST_INTEGER
+
 LARGEST_BIGINT: Final = 2**63 - 1
 
 
@@ -28,7 +29,7 @@ class ListedFile(File):
     description: Description | None = None
     tags: Tags = Field(default=[])
     metadata: Metadata = Field(default={})
-    size: Annotated[int, Field(ge=0, le=LARGEST_BIGINT)]
+    size: Annotated[int, Field(ge=0, le=LARGEST_FILE)]
     ttl_days: Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)] | None = None
     revision: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)] = 1
 

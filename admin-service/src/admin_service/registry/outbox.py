@@ -48,6 +48,10 @@ class OutboxRows(Protocol):
         """Removes reservations of quota that nobody settled, gave back or renewed."""
         ...
 
+    async def remove_expired_keys(self, now: datetime, at_most: int) -> int:
+        """Removes idempotency keys whose time is over."""
+        ...
+
 
 RowsOfOne = Callable[[], AbstractAsyncContextManager[OutboxRows]]
 
@@ -69,6 +73,7 @@ class Upkeep:
         before = self._clock() - self._keep
         self._trimmed.inc(await self._all(lambda rows: rows.trim(before, BATCH)))
         await self._all(lambda rows: rows.remove_expired_reservations(self._clock(), BATCH))
+        await self._all(lambda rows: rows.remove_expired_keys(self._clock(), BATCH))
 
     async def fold(self) -> None:
         await self._all(lambda rows: rows.fold_usage(BATCH))

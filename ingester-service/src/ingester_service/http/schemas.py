@@ -5,6 +5,8 @@ from typing import Any, Literal
 from artstore_core.files import File
 from pydantic import Field
 
+from ingester_service.http.idempotency import KEY_HEADER
+
 
 class UploadedFile(File):
     registered: Literal[False] | None = Field(
@@ -15,6 +17,7 @@ class UploadedFile(File):
 
 
 UPLOAD_BODY: dict[str, Any] = {
+    "parameters": [KEY_HEADER],
     "requestBody": {
         "required": True,
         "content": {
@@ -56,5 +59,5 @@ UPLOAD_BODY: dict[str, Any] = {
                 }
             }
         },
-    }
+    },
 }

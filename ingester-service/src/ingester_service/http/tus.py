@@ -14,13 +14,15 @@ from fastapi.responses import JSONResponse
 from ingester_service.http import tus_headers as tus
 from ingester_service.http.body import body_of
 from ingester_service.http.fields import Fields, query_fields
+from ingester_service.http.idempotency import REPLAYED, Key
 from ingester_service.http.journal import uploaded_entry
 from ingester_service.http.tus_contract import APPEND, BEGIN, LEARN, STAND, UploadStatus
 from ingester_service.http.tus_route import VERSION, TusRoute
 from ingester_service.resumable.begun import Begun, Kind, Standing
-from ingester_service.resumable.joining import Joining
 from ingester_service.resumable.metadata import parse
+from ingester_service.resumable.once import BeginOnce, Creation
 from ingester_service.resumable.service import Body, Progress, ResumableUploads
+from ingester_service.upload.limits import UploadLimits
 
 _OVERRIDDEN: Final = ("PATCH", "DELETE", "HEAD")
 _ALLOWED: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH")
@@ -39,7 +41,8 @@ def is_byte_path(path: str) -> bool:
 
 def router(
     uploads: ResumableUploads,
-    joining: Joining,
+    beginning: BeginOnce,
+    sending: UploadLimits,
     guard: Guard,
     report: Callable[[Entry], None],
     *,
@@ -65,10 +68,9 @@ def router(
         if offset is None:
             tus.refused("Upload-Offset", "is missing")
         size = tus.number(request, "Upload-Length")
-        with _mismatch_as_tus_has_it():
-            progress = await uploads.append(
-                tus.upload_id_of(upload_id), principal.subject, offset, body(request), size=size
-            )
+        brought = body(request)
+        with sending.admit(principal.subject, brought.length), _mismatch_as_tus_has_it():
+            progress = await uploads.append(tus.upload_id_of(upload_id), principal.subject, offset, brought, size=size)
         told(progress, request)
         headers = {"Upload-Offset": str(progress.standing.offset), **tus.expires(progress.standing)}
         return Response(status_code=204, headers=headers | _file_headers(progress))
@@ -105,6 +107,7 @@ def router(
         principal: writer,
         retention_policy: Annotated[str | None, Query(description="Where the metadata does not say it")] = None,
         ttl_days: Annotated[str | None, Query(description="The same")] = None,
+        key: Key = None,
     ) -> Response:
         """Begin an upload; the body may bring its first bytes, or all."""
         kind, parts = tus.concat_of(request)
@@ -112,14 +115,17 @@ def router(
         if kind is Kind.FINAL:
             if "upload-length" in request.headers or "upload-defer-length" in request.headers:
                 tus.refused("Upload-Length", "is that of the parts")
-            return _created(told(await joining.join(begun, parts), request))
+            progress, replayed = await beginning.begin(key, Creation(begun, parts=parts))
+            return _created(told(progress, request), replayed=replayed)
         size = tus.length_to_begin(request)
         brings = request.headers.get("content-type", "").strip().lower() == tus.BYTES
         if not brings and tus.number(request, "Content-Length"):
             tus.check_bytes(request)
-        with _mismatch_as_tus_has_it():
-            progress = await uploads.begin(begun, size, body(request) if brings else None)
-        return _created(told(progress, request), with_offset=brings)
+        creation = Creation(begun, size, body(request) if brings else None)
+        length = tus.number(request, "Content-Length") if brings else 0
+        with sending.admit(principal.subject, length), _mismatch_as_tus_has_it():
+            progress, replayed = await beginning.begin(key, creation)
+        return _created(told(progress, request), with_offset=brings, replayed=replayed)
 
     @router.patch(f"{tus.UPLOADS_PATH}/{{upload_id}}", status_code=204, **APPEND)
     async def append_to_upload(request: Request, principal: writer, upload_id: str) -> Response:
@@ -172,9 +178,11 @@ def _mismatch_as_tus_has_it() -> Iterator[None]:
         raise BodyMismatch("The bytes do not match their checksum", details={"Upload-Checksum": "differs"}) from error
 
 
-def _created(progress: Progress, *, with_offset: bool = False) -> Response:
+def _created(progress: Progress, *, with_offset: bool = False, replayed: bool = False) -> Response:
     standing = progress.standing
     headers = {"Location": tus.upload_path(standing.upload_id), **tus.expires(standing)}
+    if replayed:
+        headers |= REPLAYED
     if with_offset:
         headers["Upload-Offset"] = str(standing.offset)
     if standing.file is None:

@@ -9,6 +9,7 @@ from artstore_core.files import File, Moment
 from fastapi import Response
 from pydantic import BaseModel
 
+from ingester_service.http.idempotency import KEY_HEADER
 from ingester_service.http.schemas import UploadedFile
 
 
@@ -76,6 +77,7 @@ BEGIN: Final[dict[str, Any]] = {
             _header("Upload-Metadata", "filename, description, tags, metadata, retention_policy, ttl_days"),
             _header("Upload-Concat", "partial, or final;<urls of partial uploads>"),
             _CHECKSUM,
+            KEY_HEADER,
         ],
         "requestBody": _BODY,
     },

@@ -7,7 +7,6 @@ from artstore_audit import Entry, Outcome
 from artstore_auth.guard import Guard
 from artstore_core.errors import ValidationFailed
 from artstore_core.files import File
-from artstore_core.ids import new_id
 from artstore_core.scopes import Principal, Scope
 from artstore_kit.context import current_request_id
 from fastapi import APIRouter, Depends, Query, Request
@@ -16,10 +15,12 @@ from fastapi.responses import JSONResponse
 from ingester_service.http.body import body_of
 from ingester_service.http.fields import query_fields
 from ingester_service.http.form import open_form, too_large
+from ingester_service.http.idempotency import REPLAYED, Key
 from ingester_service.http.multipart import Limits, boundary_of
 from ingester_service.http.schemas import UPLOAD_BODY, UploadedFile
-from ingester_service.upload.quotas import Quotas
-from ingester_service.upload.service import Uploaded, Uploads
+from ingester_service.upload.limits import UploadLimits
+from ingester_service.upload.once import UploadOnce
+from ingester_service.upload.service import Uploaded
 
 UPLOAD_PATH = "/api/v1/files/upload"
 
@@ -45,16 +46,17 @@ def _entry(file: File, request: Request) -> Entry:
     )
 
 
-def _answer(uploaded: Uploaded) -> JSONResponse:
+def _answer(uploaded: Uploaded, *, replayed: bool) -> JSONResponse:
     body = uploaded.file.model_dump(mode="json")
     if not uploaded.registered:
         body["registered"] = False
-    return JSONResponse(body, status_code=201, headers={"Location": f"/api/v1/files/{uploaded.file.file_id}"})
+    headers = {"Location": f"/api/v1/files/{uploaded.file.file_id}"}
+    return JSONResponse(body, status_code=201, headers=headers | REPLAYED if replayed else headers)
 
 
 def router(
-    uploads: Uploads,
-    quotas: Quotas,
+    uploads: UploadOnce,
+    sending: UploadLimits,
     guard: Guard,
     report: Callable[[Entry], None],
     *,
@@ -77,6 +79,7 @@ def router(
         principal: Annotated[Principal, Depends(guard.require(Scope.FILES_WRITE))],
         retention_policy: Annotated[str | None, Query(description="Instead of the form's field")] = None,
         ttl_days: Annotated[str | None, Query(description="Instead of the form's field")] = None,
+        key: Key = None,
     ) -> JSONResponse:
         """Stores one file. It is on the element's disk, durably, when this answers."""
         if unknown := request.query_params.keys() - {"retention_policy", "ttl_days"}:
@@ -93,18 +96,23 @@ def router(
         if length is not None and length > max_bytes + limits.form:
             # What is not the file is bounded, so this much can only be a file that is too large.
             raise too_large(max_bytes)
-        file_id, bound = new_id(), None if length is None else min(length, max_bytes)
-        async with quotas.hold(file_id, principal.subject, bound) as hold:
-            form = await open_form(
-                body_of(request, idle_seconds),
-                boundary,
-                query=query,
-                max_bytes=max_bytes,
-                content_length=length,
-                limits=limits,
+        bound = None if length is None else min(length, max_bytes)
+        with sending.admit(principal.subject, length):
+            received = await uploads.receive(
+                key,
+                principal.subject,
+                bound,
+                lambda: open_form(
+                    body_of(request, idle_seconds),
+                    boundary,
+                    query=query,
+                    max_bytes=max_bytes,
+                    content_length=length,
+                    limits=limits,
+                ),
             )
-            uploaded = await uploads.receive(form, file_id, principal.subject, hold)
-        report(_entry(uploaded.file, request))
-        return _answer(uploaded)
+        if received.is_new:
+            report(_entry(received.uploaded.file, request))
+        return _answer(received.uploaded, replayed=received.replayed)
 
     return router

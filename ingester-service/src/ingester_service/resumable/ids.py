@@ -21,9 +21,9 @@ _TAIL: Final = (1 << 62) - 1
 """`rand_b`: the last bits, by which elements choose their directories."""
 
 
-def id_on(storage_id: str) -> UUID:
-    """A new id for an upload on this element."""
-    return _marked(new_id(), storage_id)
+def id_on(storage_id: str, base: UUID | None = None) -> UUID:
+    """A new id for an upload on this element; of the same `base`, the same each time."""
+    return _marked(base or new_id(), storage_id)
 
 
 def joined_id(parts: Sequence[UUID], storage_id: str) -> UUID:

@@ -65,8 +65,11 @@ class ResumableUploads:
         self._types, self._quota, self._clock = types, quota, clock
         self.max_bytes, self._hold_seconds = max_bytes, min(hold_seconds, _LONGEST_HOLD)
 
-    async def begin(self, begun: Begun, size: int | None, body: Body | None = None) -> Progress:
-        """`size` is None where the client does not know it yet; `body` are the first bytes, or all of them.
+    async def begin(
+        self, begun: Begun, size: int | None, body: Body | None = None, *, base: UUID | None = None
+    ) -> Progress:
+        """`size` is None where the client does not know it yet; `body` are the first bytes, or all of them; the upload's
+        id follows from `base` where one is given.
 
         Raises TypeNotAllowed, FileTooLarge, QuotaExceeded, AdminUnavailable, NoStorageAvailable, StorageFull; and what
         `append` raises, and then nothing is left of the upload, for its client was never told of it.
@@ -76,7 +79,7 @@ class ResumableUploads:
         self._check_size(size)
         order = together(period_key(begun.owner, self._clock())) if begun.kind is Kind.PARTIAL else None
         _, upload_id = await self._placement.place(
-            begun.retention.mode, size, lambda element: self._offer(element, begun, size), order=order
+            begun.retention.mode, size, lambda element: self._offer(element, begun, size, base), order=order
         )
         try:
             if body is not None:
@@ -140,8 +143,8 @@ class ResumableUploads:
         await self._staging.end(standing.element, upload_id)
         await self._quota.give_back(upload_id)
 
-    async def _offer(self, element: Element, begun: Begun, size: int | None) -> UUID:
-        upload_id = id_on(element.storage_id)
+    async def _offer(self, element: Element, begun: Begun, size: int | None, base: UUID | None) -> UUID:
+        upload_id = id_on(element.storage_id, base)
         await self._quota.reserve(begun.owner, upload_id, size or 0)
         try:
             await self._staging.reserve(element, upload_id, size, begun.context())

@@ -92,7 +92,8 @@ class AsyncArtStore:
 
         `source` is a path or a binary file object, read from where it stands, in worker threads, 1 MiB at a time; it is
         not closed. `metadata` is a JSON object, `ttl_days` (1–365) is for temporary files. It is sent
-        again only where nothing was stored for sure; after any other failure the file may be there, or not.
+        again under one Idempotency-Key, so that it is stored once even where an answer was lost; a stream that cannot be
+        rewound is sent once, and after a failure the file may be there, or not.
 
         Raises IntegrityError when another checksum was stored than was sent, SourceChanged when the file shrank.
         """

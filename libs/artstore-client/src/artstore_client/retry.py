@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from artstore_client.errors import ApiError, ArtStoreClientError, ConnectionFailed, NotConnected
 
 _TRANSIENT = frozenset({429, 502, 503, 504})
+_WAITS = 16
+"""For an attempt before that is still being dealt with: longer than the minute after which ArtStore takes it for dead."""
 _NOTHING_DONE = frozenset({"NO_STORAGE_AVAILABLE", "ADMIN_UNAVAILABLE", "RATE_LIMITED"})
 
 
@@ -41,8 +43,18 @@ class RetryPolicy:
             return self.back_off(failures)
         if error.retry_after > self.longest_wait_seconds:
             return None
-        # Never sooner than told; the jitter comes on top, so that all who were told the same do not return at once.
-        return error.retry_after + random.uniform(0, self.base_seconds)
+        return self._after(error.retry_after)
+
+    def pause_in_flight(self, error: ArtStoreClientError, waits: int) -> float | None:
+        """Seconds until a call with an Idempotency-Key asks again after an answer that says that an attempt before it is
+        still being dealt with; None for other answers, and after so many `waits`."""
+        if not isinstance(error, ApiError) or error.status != 409 or error.retry_after is None or waits >= _WAITS:
+            return None
+        return self._after(error.retry_after) if error.retry_after <= self.longest_wait_seconds else None
+
+    def _after(self, seconds: float) -> float:
+        """Never sooner than told; the jitter comes on top, so that all who were told the same do not return at once."""
+        return seconds + random.uniform(0, self.base_seconds)
 
 
 def nothing_done(error: ArtStoreClientError) -> bool:

@@ -41,7 +41,8 @@ class Call:
     """One request. `body` makes the content anew for each attempt.
 
     `idempotent`: repeated after connection failures, 429 and 502–504; otherwise only where nothing was done
-    (`nothing_done`). `replayable`: may be sent again at all; not so a stream that cannot be rewound.
+    (`nothing_done`). `replayable`: may be sent again at all; not so a stream that cannot be rewound. `key`: what makes a
+    call idempotent that would not be (Idempotency-Key).
     """
 
     method: str
@@ -52,6 +53,7 @@ class Call:
     replayable: bool = True
     authorised: bool = True
     patient: bool = False
+    key: str | None = None
 
 
 def json_body(value: Any) -> Callable[[], Content]:
@@ -103,13 +105,17 @@ class Transport:
 
     async def _send(self, call: Call, *, whole: bool) -> httpx.Response:
         grant = await self.tokens.current() if call.authorised else None
-        failures, renewed = 0, False
+        failures, waits, renewed = 0, 0, False
         while True:
             try:
                 return await self._attempt(call, grant, whole=whole)
             except ArtStoreClientError as error:
                 if grant and not renewed and call.replayable and getattr(error, "status", None) == 401:
                     grant, renewed = await self.tokens.after_refusal(grant), True
+                    continue
+                if call.key and call.replayable and (wait := self.retry.pause_in_flight(error, waits)) is not None:
+                    waits += 1
+                    await anyio.sleep(wait)
                     continue
                 failures += 1
                 again = call.idempotent or (call.replayable and nothing_done(error))
@@ -120,6 +126,8 @@ class Transport:
 
     async def _attempt(self, call: Call, grant: Grant | None, *, whole: bool) -> httpx.Response:
         headers = dict(call.headers)
+        if call.key:  # a string of RFC 8941 §3.3.3
+            headers["Idempotency-Key"] = f'"{call.key}"'
         if grant:
             headers["Authorization"] = f"Bearer {grant.access_token}"
         request = self._http.build_request(

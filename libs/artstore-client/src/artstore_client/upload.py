@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 from artstore_client.errors import IntegrityError
 from artstore_client.models import StoredFile, listed, parse
@@ -50,8 +51,8 @@ async def send(
 ) -> StoredFile:
     """Sends the file and checks what the server says it stored.
 
-    Sent again only where nothing was stored: a lost answer may belong to a stored file, and a second attempt would
-    store it twice.
+    Sent again under the same Idempotency-Key, even where the answer was lost: it is one file, whichever attempt stored
+    it. Only what cannot be rewound is sent once.
     """
     form = MultipartForm(fields, filename=filename or source.name or "unnamed", file_headers=_part_headers(source))
 
@@ -66,9 +67,10 @@ async def send(
         UPLOAD_PATH,
         headers=headers,
         body=body,
-        idempotent=False,
+        idempotent=source.replayable,
         replayable=source.replayable,
         patient=True,
+        key=str(uuid4()),
     )
     stored = parse(StoredFile, await transport.json(call))
     if source.sha256 is not None and stored.checksum != source.sha256.hex():

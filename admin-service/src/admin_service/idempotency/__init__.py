@@ -1,0 +1,1 @@
+"""Which upload a client's Idempotency-Key stands for (requirement G7)."""
