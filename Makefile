@@ -72,11 +72,11 @@ types: venv ## mypy, strict, a package at a time
 
 .PHONY: unit
 unit: venv ## Unit, contract and integration tests, on a real PostgreSQL and a real Envoy
-	$(BIN)/pytest -q -n 2 --dist worksteal $(PACKAGES) tests/contract tests/power_cut
+	$(BIN)/pytest -q -n 2 --dist worksteal --durations 25 --durations-min 4 $(PACKAGES) tests/contract tests/power_cut
 
 .PHONY: e2e
 e2e: venv ## End to end: the whole stack, through Envoy, with real clients
-	$(BIN)/pytest -q tests/e2e tests/faults
+	$(BIN)/pytest -q --durations 10 --durations-min 4 tests/e2e tests/faults
 
 .PHONY: openapi
 openapi: venv ## Write openapi/*.yaml anew from the code

@@ -36,7 +36,6 @@ from storage_element.config import Settings as ElementSettings
 from storage_element.disk.filesystem import RealFileSystem
 from storage_element.disk.root import DataRoot
 from storage_element.main import build as build_element
-from structlog.testing import capture_logs
 
 COLUMNS = list(File.model_fields)
 """Every column of the registry that attr.json holds."""
@@ -229,8 +228,6 @@ class RealElement:
 
     async def start(self) -> RealElement:
         self.app = self.make(self._issuer.keys)
-        self._quiet = capture_logs()
-        self._quiet.__enter__()
         self._life = LifespanManager(self.app, shutdown_timeout=30)
         await self._life.__aenter__()
         await asyncio.wait_for(self.app.state.element.opened.wait(), 30)
@@ -243,7 +240,6 @@ class RealElement:
     async def stop(self) -> None:
         await self._http.aclose()
         await self._life.__aexit__(None, None, None)
-        self._quiet.__exit__(None, None, None)
 
     async def put(self, file_id: UUID, said: dict[str, Any], data: bytes = b"x") -> None:
         header = base64.urlsafe_b64encode(json.dumps(said).encode()).rstrip(b"=").decode()

@@ -72,7 +72,7 @@ class ElementProcess:
         """Once everything that was acknowledged is in its place; an element that is away has it there, or never will."""
         headers = self.issuer.bearer([Scope.STORAGE_WRITE], audience=element_audience(self.storage_id))
         with suppress(httpx.HTTPError):
-            httpx.post(f"{self.url}/api/v1/maintenance/checkpoint", headers=headers)
+            httpx.post(f"{self.url}/api/v1/maintenance/checkpoint", headers=headers, timeout=60)
         return [path for name in ("files", "staging", "quarantine") for path in (self.root / name).rglob(pattern)]
 
 
