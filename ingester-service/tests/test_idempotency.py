@@ -55,7 +55,7 @@ async def test_a_replay_is_the_first_answer(ingester: Ingester, keys: Keys) -> N
 
 async def test_another_request_under_the_key_is_refused(ingester: Ingester, keys: Keys) -> None:
     element = ingester.element("se-rw-1")
-    ingester.element("se-edit-1")
+    ingester.element("se-edit-1", Mode.EDIT)
     assert (await keys.send()).status_code == 201
     others = [
         body(file_part(b"%PDF-1.7 hellO")),
