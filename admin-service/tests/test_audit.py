@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from admin_service.audit.log import Entry, Outcome
+from admin_service.audit.log import Entry
 from admin_support import Admin
+from artstore_audit import Outcome
 from artstore_core.ids import new_id
 
 URL = "/api/v1/audit"

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from artstore_audit import Entry as Reported
-from artstore_audit import NotNow
+from artstore_audit import NotNow, Outcome
 from artstore_core.errors import AdminUnavailable
 
-from admin_service.audit.log import SERVICE, AuditRows, Entry, Outcome
+from admin_service.audit.log import SERVICE, AuditRows, Entry
 
 AHEAD = timedelta(minutes=5)
 """How far another service's clock may be ahead of ours."""

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from artstore_audit import Outcome
 from artstore_core.ids import new_id
 
 from admin_service.identity.clock import Clock
 
 SERVICE = "admin-service"
-
-
-class Outcome(StrEnum):
-    DONE = "done"
-    DENIED = "denied"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from admin_service.audit.log import Entry, Outcome
+from artstore_audit import Outcome
+
+from admin_service.audit.log import Entry
 
 COUNTED = 10_000
 """How many hits beyond the page are counted: counting a log of years takes longer than anybody waits."""

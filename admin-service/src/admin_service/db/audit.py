@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from artstore_audit import Outcome
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_service.audit.log import Entry, Outcome
+from admin_service.audit.log import Entry
 from admin_service.audit.search import COUNTED, Found, Kept, Search
 from admin_service.db.tables import audit_log as table
 

@@ -18,7 +18,8 @@ from sqlalchemy import ARRAY, BigInteger, DateTime, Integer, Text, Uuid, bindpar
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_service.registry.listed import ListedFile, Refused
+from admin_service.registry.files import HeldFile
+from admin_service.registry.listed import Refused
 from admin_service.registry.syncs import EXAMPLES, Conflict, Written
 
 _TYPES: Final = {
@@ -131,7 +132,7 @@ DELETE FROM files WHERE file_id IN (
 
 _HAS: Final = text("SELECT EXISTS (SELECT FROM files WHERE storage_element_id = :element)")
 
-_JSON: Final = TypeAdapter(list[ListedFile])
+_JSON: Final = TypeAdapter(list[HeldFile])
 _NOT_HELD: Final = (asyncpg.DataError, asyncpg.CheckViolationError, asyncpg.ProgramLimitExceededError)
 """What PostgreSQL says of a value that it cannot hold."""
 
@@ -143,7 +144,7 @@ class ElementFiles:
         self._connection = connection
         self._sync, self._element, self._started = sync, storage_id, started
 
-    async def put(self, files: Sequence[ListedFile]) -> Written:
+    async def put(self, files: Sequence[HeldFile]) -> Written:
         """One that cannot be held is looked for by halves, and left out."""
         if not files:
             return Written(0, 0, 0, 0, (), ())
@@ -166,7 +167,7 @@ class ElementFiles:
             [*one.refused, *other.refused],
         )
 
-    async def _put(self, files: Sequence[ListedFile]) -> Written:
+    async def _put(self, files: Sequence[HeldFile]) -> Written:
         content = _JSON.dump_json(list(files)).decode()
         row = (await self._run(_PUT, files=content, element=self._element, started=self._started)).one()
         examples = [Conflict(*pair) for pair in zip(row.ids or (), row.held or (), strict=True)]

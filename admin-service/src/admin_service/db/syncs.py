@@ -24,7 +24,7 @@ from admin_service.db.elements import ElementTable
 from admin_service.db.tables import storage_elements, sync_absent
 from admin_service.db.tables import syncs as table
 from admin_service.registry.elements import StorageElement
-from admin_service.registry.listed import ListedFile
+from admin_service.registry.files import HeldFile
 from admin_service.registry.syncs import Position, Sync, SyncKind, SyncReason, SyncStatus, Tally, Written
 
 T = TypeVar("T")
@@ -129,7 +129,7 @@ class SessionRows:
         self.begun = _sync(row.one())
         return self.begun
 
-    async def put(self, files: Sequence[ListedFile]) -> Written:
+    async def put(self, files: Sequence[HeldFile]) -> Written:
         return await self._files.put(files)
 
     async def note_absent(self, after: UUID | None, until: UUID | None, present: Sequence[UUID]) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
+from artstore_audit import Outcome
 from artstore_auth.guard import Guard
 from artstore_core.errors import Forbidden
 from artstore_core.files import Moment
@@ -13,7 +14,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from admin_service.audit.intake import received
-from admin_service.audit.log import Entry, Outcome
+from admin_service.audit.log import Entry
 from admin_service.audit.search import Kept, Search
 from admin_service.http.caller import Caller, Callers
 from admin_service.identity.clock import Clock

@@ -7,10 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from artstore_audit import Outcome
 from artstore_core.scopes import AccountKind
 from authlib.oauth2.rfc6749.errors import InvalidClientError
 
-from admin_service.audit.log import Actor, AuditRows, Journal, Outcome
+from admin_service.audit.log import Actor, AuditRows, Journal
 from admin_service.identity.accounts import AccountRows, ServiceAccount
 from admin_service.identity.clock import Clock
 from admin_service.identity.lockout import shown_name

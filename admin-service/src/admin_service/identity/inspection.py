@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from artstore_audit import Outcome
 from artstore_auth.verify import ALGORITHM, LEEWAY_SECONDS, MAX_TOKEN_BYTES, TOKEN_TYPE
 from artstore_core.errors import Unauthorized
 from artstore_core.scopes import Principal, Scope
@@ -14,7 +15,7 @@ from authlib.oauth2.rfc6749.errors import InvalidGrantError
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
-from admin_service.audit.log import Actor, AuditRows, Journal, Outcome
+from admin_service.audit.log import Actor, AuditRows, Journal
 from admin_service.identity.accounts import ServiceAccount
 from admin_service.identity.clock import Clock
 from admin_service.identity.keys import KeyRing

@@ -17,12 +17,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from artstore_audit import Outcome
 from artstore_auth.challenge import REALM
 from artstore_core.errors import Unauthorized, ValidationFailed
 from artstore_core.ids import new_id
 from artstore_core.scopes import PUBLIC_AUDIENCE
 
-from admin_service.audit.log import Actor, AuditRows, Journal, Outcome
+from admin_service.audit.log import Actor, AuditRows, Journal
 from admin_service.identity.clock import Clock
 from admin_service.identity.lockout import FailureRows
 from admin_service.identity.passwords import check_password, normalised

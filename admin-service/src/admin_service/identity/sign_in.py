@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
+from artstore_audit import Outcome
 from artstore_auth.challenge import REALM
 from artstore_core.errors import RateLimited, Unauthorized
 
-from admin_service.audit.log import Actor, AuditRows, Journal, Outcome
+from admin_service.audit.log import Actor, AuditRows, Journal
 from admin_service.identity.clock import Clock
 from admin_service.identity.lockout import FailureRows, LockoutPolicy, Turn, name_hash, shown_name
 from admin_service.identity.passwords import normalised

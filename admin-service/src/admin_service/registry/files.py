@@ -17,10 +17,9 @@ LARGEST_FILE: Final = 2**50 - 1
 """Bytes: a pebibyte. Thousands of such files still add up to what an account's usage can be counted in, a bigint."""
 
 
-class RegisteredFile(File):
-    """A file and where it is. What PostgreSQL could not hold is refused here, whoever says it."""
+class HeldFile(File):
+    """A file as PostgreSQL can hold it: what it could not is refused here, whoever says it."""
 
-    storage_element_id: StorageId
     original_filename: Filename
     content_type: ContentType
     uploaded_by: Subject
@@ -30,6 +29,12 @@ class RegisteredFile(File):
     size: Annotated[int, Field(ge=0, le=LARGEST_FILE)]
     ttl_days: Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)] | None = None
     revision: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)] = 1
+
+
+class RegisteredFile(HeldFile):
+    """A file and where it is."""
+
+    storage_element_id: StorageId
 
 
 class Put(Enum):

@@ -12,26 +12,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
-from artstore_core.files import ContentType, Description, File, Filename, Metadata, Subject, Tags
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from admin_service.registry.files import LARGEST_FILE, LARGEST_INTEGER
+from admin_service.registry.files import HeldFile
 
 LARGEST_BIGINT: Final = 2**63 - 1
-
-
-class ListedFile(File):
-    """A file as the registry can hold it: as registry.files.RegisteredFile, but for where it is."""
-
-    original_filename: Filename
-    content_type: ContentType
-    uploaded_by: Subject
-    description: Description | None = None
-    tags: Tags = Field(default=[])
-    metadata: Metadata = Field(default={})
-    size: Annotated[int, Field(ge=0, le=LARGEST_FILE)]
-    ttl_days: Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)] | None = None
-    revision: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)] = 1
 
 
 class TornAnswer(Exception):
@@ -49,7 +34,7 @@ class Refused(NamedTuple):
 class FilesPage:
     """`ids` are all of the page, in order, those that were refused too. `total`: how many files the element has."""
 
-    files: Sequence[ListedFile]
+    files: Sequence[HeldFile]
     refused: Sequence[Refused]
     ids: Sequence[UUID]
     total: int
@@ -60,7 +45,7 @@ class FilesPage:
 class ChangesPage:
     """`last` is where to go on; `end` is the feed's own last change."""
 
-    files: Sequence[ListedFile]
+    files: Sequence[HeldFile]
     refused: Sequence[Refused]
     ids: Sequence[UUID]
     epoch: UUID
@@ -70,14 +55,14 @@ class ChangesPage:
 
 
 class _Listing(BaseModel):
-    items: list[ListedFile]
+    items: list[HeldFile]
     total: Annotated[int, Field(ge=0)]
     has_more: bool
 
 
 class _Changed(BaseModel):
     sequence: Annotated[int, Field(ge=1, le=LARGEST_BIGINT)]
-    file: ListedFile
+    file: HeldFile
 
 
 class _Feed(BaseModel):
@@ -88,7 +73,7 @@ class _Feed(BaseModel):
 
 
 Page = TypeVar("Page", bound=BaseModel)
-_FILE: Final = TypeAdapter(ListedFile)
+_FILE: Final = TypeAdapter(HeldFile)
 _ID: Final = TypeAdapter(UUID)
 
 
@@ -136,7 +121,7 @@ def _check_order(ids: Sequence[UUID], after: UUID | None) -> None:
         before = file_id.int
 
 
-def _last_of_each(files: list[ListedFile]) -> list[ListedFile]:
+def _last_of_each(files: list[HeldFile]) -> list[HeldFile]:
     """One statement can write a row once."""
     newest = {file.file_id: file for file in files}
     return files if len(newest) == len(files) else list(newest.values())
@@ -167,9 +152,9 @@ def _number(item: Any) -> int:
     return number
 
 
-def _one_by_one(fields: Mapping[str, Any], file_of: Any) -> tuple[list[ListedFile], list[Refused], list[UUID]]:
+def _one_by_one(fields: Mapping[str, Any], file_of: Any) -> tuple[list[HeldFile], list[Refused], list[UUID]]:
     """A file without a readable id cannot be told from one that is not there, so it tears the page."""
-    files, refused, ids = list[ListedFile](), list[Refused](), list[UUID]()
+    files, refused, ids = list[HeldFile](), list[Refused](), list[UUID]()
     for item in fields["items"]:
         given = file_of(item) if isinstance(item, dict) else None
         try:

@@ -14,7 +14,8 @@ from artstore_core.elements import ElementInfo
 
 from admin_service.audit.log import AuditRows
 from admin_service.registry.elements import StorageElement
-from admin_service.registry.listed import ListedFile, Refused
+from admin_service.registry.files import HeldFile
+from admin_service.registry.listed import Refused
 
 EXAMPLES: Final = 100
 """So many conflicts, and so many refused files, are named in a sync's report; all are counted."""
@@ -171,7 +172,7 @@ class SyncRows(Protocol):
         """A new row, `running`. One that a dead process left running is `interrupted` now; the oldest history goes."""
         ...
 
-    async def put(self, files: Sequence[ListedFile]) -> Written:
+    async def put(self, files: Sequence[HeldFile]) -> Written:
         """Adds and updates, all at once. Rows that say the same already are not touched; nor are rows of a higher
         revision, rows on other elements, and rows that were marked deleted since the sync began, in this revision."""
         ...
