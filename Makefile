@@ -22,6 +22,14 @@ $(VENV)/.ready: requirements/dev.txt $(wildcard */pyproject.toml libs/*/pyprojec
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(foreach package,$(PACKAGES),-e ./$(package))
 	@touch $@
 
+.PHONY: system
+system: ## Install what only the system's packages have: LibreOffice, Chromium, … (done by up and test where they may)
+	@requirements/install-system test
+
+.PHONY: system-up
+system-up:
+	@requirements/install-system up
+
 .PHONY: lock
 lock: ## Pin the dependencies of requirements/*.in, with hashes
 	$(PYTHON) -m venv $(VENV)/lock
@@ -32,7 +40,7 @@ lock: ## Pin the dependencies of requirements/*.in, with hashes
 ##@ Running
 
 .PHONY: up
-up: venv ## Start everything here (DETACH=1: return when ready; ARTSTORE_PORT_BASE=9000: other ports)
+up: venv system-up ## Start everything here (DETACH=1: return when ready; ARTSTORE_PORT_BASE=9000: other ports)
 	@$(BIN)/python -m artstore_stack up $(if $(filter-out 0,$(DETACH)),--detach)
 
 .PHONY: down
@@ -58,7 +66,7 @@ start: venv ## Bring one part back: PART=postgres
 ##@ Checks
 
 .PHONY: test
-test: venv lint types unit e2e ## Everything that must hold: lint, types, unit, integration, contract, end to end
+test: venv system lint types unit e2e ## Everything that must hold: lint, types, unit, integration, contract, end to end
 
 .PHONY: lint
 lint: venv ## ruff: rules and format
