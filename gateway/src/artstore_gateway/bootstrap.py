@@ -8,6 +8,7 @@ import yaml
 
 from artstore_gateway.clusters import BUFFER_BYTES, clusters
 from artstore_gateway.connection import connection_manager
+from artstore_gateway.discovery import cluster_source
 from artstore_gateway.settings import GatewaySettings
 from artstore_gateway.typed import Config, extension
 
@@ -24,6 +25,7 @@ def bootstrap(settings: GatewaySettings) -> Config:
         "admin": {
             "address": _address(settings.control_host, settings.control_port),
         },
+        **({"dynamic_resources": cluster_source(settings.elements_dir)} if settings.elements_dir else {}),
         "static_resources": {"listeners": _listeners(settings), "clusters": clusters(settings)},
         "overload_manager": _overload_manager(settings),
     }

@@ -1,12 +1,14 @@
-"""Where requests go on to: one Envoy cluster per service."""
+"""Where requests go on to: one Envoy cluster per service, and one per storage element."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_address
+from pathlib import Path
 
 from pydantic import HttpUrl
 
+from artstore_gateway.elements import Element
 from artstore_gateway.routes import Service
 from artstore_gateway.settings import GatewaySettings
 from artstore_gateway.typed import Config, extension, seconds, typed
@@ -31,7 +33,7 @@ _WITHOUT_THE_DEAD: Config = {
     "max_ejection_percent": 50,
 }
 
-_SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
+_SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def clusters(settings: GatewaySettings) -> list[Config]:
@@ -48,12 +50,20 @@ def clusters(settings: GatewaySettings) -> list[Config]:
     return found
 
 
+def element_cluster(element: Element, settings: GatewaySettings) -> Config:
+    """A `Cluster` for one storage element. Its certificate must be of elements' CA and bear its name."""
+    cluster = _cluster(element.cluster, (HttpUrl(element.url),), settings.elements_ca_file or _SYSTEM_CA)
+    # Every download may be meeting an element that is being restarted; Envoy's default is three retries at a time.
+    cluster["circuit_breakers"]["thresholds"][0]["max_retries"] = 1024
+    return cluster
+
+
 def otlp_traces_url(endpoint: HttpUrl) -> str:
     """`OTEL_EXPORTER_OTLP_ENDPOINT` names the collector; traces go to a path below it (OTLP/HTTP)."""
     return f"{str(endpoint).rstrip('/')}/v1/traces"
 
 
-def _cluster(name: str, replicas: Sequence[HttpUrl]) -> Config:
+def _cluster(name: str, replicas: Sequence[HttpUrl], ca: Path = _SYSTEM_CA) -> Config:
     addresses = [((url.host or "").strip("[]"), url.port or 80) for url in replicas]
     host = addresses[0][0]
     cluster: Config = {
@@ -80,11 +90,11 @@ def _cluster(name: str, replicas: Sequence[HttpUrl]) -> Config:
     if len(replicas) > 1:
         cluster["outlier_detection"] = _WITHOUT_THE_DEAD
     if replicas[0].scheme == "https":
-        cluster["transport_socket"] = _trusting_the_system(host)
+        cluster["transport_socket"] = _trusting(ca, host)
     return cluster
 
 
-def _trusting_the_system(host: str) -> Config:
+def _trusting(ca: Path, host: str) -> Config:
     # A chain alone proves nothing: without the name any certificate of any authority would do.
     kind = "IP_ADDRESS" if _is_address(host) else "DNS"
     return extension(
@@ -93,7 +103,7 @@ def _trusting_the_system(host: str) -> Config:
         **({} if _is_address(host) else {"sni": host}),
         common_tls_context={
             "validation_context": {
-                "trusted_ca": {"filename": _SYSTEM_CA},
+                "trusted_ca": {"filename": str(ca)},
                 "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
             }
         },

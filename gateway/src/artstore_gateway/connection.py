@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from artstore_gateway.clusters import OTLP_CLUSTER, otlp_traces_url
+from artstore_gateway.discovery import route_source
+from artstore_gateway.elements import BUFFER
 from artstore_gateway.errors import local_reply_config
 from artstore_gateway.settings import GatewaySettings
 from artstore_gateway.tokens import jwt_filter
 from artstore_gateway.typed import Config, extension, seconds
-from artstore_gateway.virtual_host import BUFFER, CORS, virtual_host
+from artstore_gateway.virtual_host import CORS, route_configuration
 
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
@@ -20,7 +22,7 @@ def connection_manager(settings: GatewaySettings) -> Config:
         "envoy.filters.network.http_connection_manager",
         _HCM,
         stat_prefix="gateway",
-        route_config={"name": "artstore", "virtual_hosts": [virtual_host(settings)]},
+        **_routes(settings),
         http_filters=_filters(settings),
         local_reply_config=local_reply_config(),
         access_log=[_access_log()],
@@ -30,6 +32,12 @@ def connection_manager(settings: GatewaySettings) -> Config:
         **_protocols(),
         **_tracing(settings),
     )
+
+
+def _routes(settings: GatewaySettings) -> Config:
+    if settings.elements_dir is None:
+        return {"route_config": route_configuration(settings)}
+    return {"rds": route_source(settings.elements_dir)}
 
 
 def _filters(settings: GatewaySettings) -> list[Config]:
@@ -118,7 +126,9 @@ def _tracing(settings: GatewaySettings) -> Config:
             }
         },
     )
-    return {"tracing": {"provider": provider, "spawn_upstream_span": True}}
+    # Envoy's own tag of this name is the whole url, and a query may hold a ticket: of two values the later one counts.
+    path = {"tag": "http.url", "value": "%PATH(NQ:PATH)%"}
+    return {"tracing": {"provider": provider, "spawn_upstream_span": True, "custom_tags": [path]}}
 
 
 def _access_log() -> Config:

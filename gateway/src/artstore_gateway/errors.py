@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from artstore_gateway.routes import Service
-from artstore_gateway.typed import Config, typed
+from artstore_gateway.typed import Config, header, typed
 
 JWKS_MISSING = "Jwks_remote_fetch_is_failed"
 """Part of Envoy's response code details when it has never been able to fetch a key."""
@@ -117,9 +117,5 @@ def _mapper(reply: Reply) -> Config:
     if reply.status is not None:
         mapper["status_code"] = reply.status
     headers = {"X-Content-Type-Options": "nosniff", **reply.headers}
-    mapper["headers_to_add"] = [_header(name, value) for name, value in headers.items()]
+    mapper["headers_to_add"] = [header(name, value) for name, value in headers.items()]
     return mapper
-
-
-def _header(name: str, value: str) -> Config:
-    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}

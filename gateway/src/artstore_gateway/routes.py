@@ -38,12 +38,14 @@ class Route:
     """Some methods of a resource and where they go.
 
     `streams` marks bytes of any length: no body limit, no buffering, no total timeout, only idle timeouts.
+    `redirects`: the service may send Envoy itself, not the client, to the bytes of a storage element.
     """
 
     methods: tuple[str, ...]
     service: Service
     access: Access = Access.TOKEN
     streams: bool = False
+    redirects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,12 @@ _FILES = (
             Route(("PATCH", "DELETE"), Service.INGESTER),
         ),
     ),
-    Resource("/api/v1/files/{id}/download", (Route(("GET", "HEAD"), Service.QUERY, streams=True),)),
+    Resource("/api/v1/files/{id}/download", (Route(("GET", "HEAD"), Service.QUERY, streams=True, redirects=True),)),
     Resource("/api/v1/files/{id}/links", (Route(("POST",), Service.QUERY),)),
-    Resource("/api/v1/links/download", (Route(("GET", "HEAD"), Service.QUERY, Access.PUBLIC, streams=True),)),
+    Resource(
+        "/api/v1/links/download",
+        (Route(("GET", "HEAD"), Service.QUERY, Access.PUBLIC, streams=True, redirects=True),),
+    ),
     Resource("/api/v1/search", (Route(("POST",), Service.QUERY),)),
 )
 
@@ -153,6 +158,12 @@ _RENDERING = (
         "/api/v1/renditions/{file_id}/events",
         (Route(("GET",), Service.RENDER, Access.TOKEN_OR_TICKET, streams=True),),
     ),
+    # Pictures carry a ticket in the query; tiles, whose urls a viewer makes itself, have one in the path.
+    Resource(
+        "/api/v1/renditions/{file_id}/content/{name}",
+        (Route(("GET", "HEAD"), Service.RENDER, Access.PUBLIC, streams=True),),
+    ),
+    Resource("/api/v1/renditions/{file_id}/tiles/{view}/**", (Route(("GET",), Service.RENDER, Access.PUBLIC),)),
     Resource("/api/v1/render-jobs", (Route(("GET", "POST"), Service.RENDER),)),
     Resource("/api/v1/render-jobs/{id}", (Route(("GET",), Service.RENDER),)),
     Resource("/api/v1/render-jobs/{id}/retry", (Route(("POST",), Service.RENDER),)),

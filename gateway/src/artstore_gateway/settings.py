@@ -40,6 +40,13 @@ class GatewaySettings(BaseModel):
     query_url: Replicas = Field((HttpUrl("http://127.0.0.1:8030"),), description="query service")
     render_url: Replicas = Field((HttpUrl("http://127.0.0.1:8040"),), description="render service")
 
+    elements_dir: Path | None = Field(
+        None, description="directory of the files that hold the routes to storage elements; no such routes without it"
+    )
+    elements_ca_file: Path | None = Field(
+        None, description="CA bundle from which elements' certificates must come, PEM; the system's by default"
+    )
+
     issuer: str = Field("https://127.0.0.1:8081", description="`iss` that a token must carry")
     audience: str = Field("artstore", description="`aud` that a token must carry")
     jwks_cache_seconds: int = Field(

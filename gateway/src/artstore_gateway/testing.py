@@ -9,7 +9,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from artstore_gateway.bootstrap import render
+from artstore_gateway.discovery import ElementFiles
 from artstore_gateway.routes import Service
 from artstore_gateway.settings import GatewaySettings
 
@@ -30,6 +31,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MEBIBYTE = 1 << 20
+_KEPT = 1 << 16  # of each piece of a body
 
 
 class Keys:
@@ -58,14 +60,30 @@ class Upstream:
     name: str
     port: int
     jwks: Callable[[], dict[str, Any]]
+    host: str = "127.0.0.1"
     download_bytes: int = 0
     delay: float = 0.0
+    redirect_to: str | None = None
+    more_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    tls: tuple[Path, Path] | None = None
+    """Certificate and key, where it speaks TLS."""
+    last: dict[str, Any] = field(default_factory=dict)
+    received: bytearray = field(default_factory=bytearray)
     first_bytes: asyncio.Event = field(default_factory=asyncio.Event)
     _server: uvicorn.Server | None = None
     _task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        config = uvicorn.Config(self, host="127.0.0.1", port=self.port, log_level="error", lifespan="off")
+        certificate, key = self.tls or (None, None)
+        config = uvicorn.Config(
+            self,
+            host=self.host,
+            port=self.port,
+            log_level="error",
+            lifespan="off",
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+        )
         self._server = uvicorn.Server(config)
         self._task = asyncio.create_task(self._server.serve())
         await wait_for(lambda: bool(self._server and self._server.started), f"{self.name} stand-in")
@@ -79,12 +97,18 @@ class Upstream:
         path: str = scope["path"]
         if path == "/.well-known/jwks.json":
             await _answer(send, self.jwks())
+        elif self.redirect_to is not None and path.endswith("/download"):
+            self.last = self._seen(scope, 0)
+            location = (b"location", self.redirect_to.encode())
+            await send({"type": "http.response.start", "status": 307, "headers": [location, *self.more_headers]})
+            await send({"type": "http.response.body", "body": b""})
         elif path.endswith("/download") and self.download_bytes:
             await self._stream(send)
         else:
             received = await self._read(receive)
             await asyncio.sleep(self.delay)
-            await _answer(send, self._seen(scope, received))
+            self.last = self._seen(scope, received)
+            await _answer(send, self.last, self.more_headers)
 
     def _seen(self, scope: Scope, received: int) -> dict[str, Any]:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
@@ -92,6 +116,7 @@ class Upstream:
             "service": self.name,
             "method": scope["method"],
             "path": scope["path"],
+            "query": scope["query_string"].decode(),
             "received": received,
             "headers": headers,
         }
@@ -101,6 +126,7 @@ class Upstream:
         while True:
             message = await receive()
             received += len(message.get("body", b""))
+            self.received += message.get("body", b"")[:_KEPT]
             if received:
                 self.first_bytes.set()
             if not message.get("more_body"):
@@ -114,8 +140,8 @@ class Upstream:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer(send: Send, body: dict[str, Any]) -> None:
-    headers = [(b"content-type", b"application/json"), (b"server", b"stand-in")]
+async def _answer(send: Send, body: dict[str, Any], more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+    headers = [(b"content-type", b"application/json"), (b"server", b"stand-in"), *more]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
@@ -173,6 +199,8 @@ async def running_gateway(
 async def running_envoy(settings: GatewaySettings, directory: Path) -> AsyncIterator[Path]:
     """The real Envoy with these settings; yields its log (access log included) once it is ready."""
     config, log = directory / "envoy.yaml", directory / "envoy.log"
+    if settings.elements_dir is not None:
+        ElementFiles(settings).restore()
     config.write_text(render(settings))
     options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     with log.open("wb") as output:

@@ -1,4 +1,4 @@
-"""The two spellings that Envoy's configuration needs everywhere."""
+"""The few spellings that Envoy's configuration needs everywhere."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def typed(message: str, **fields: Any) -> Config:
 def extension(name: str, message: str, **fields: Any) -> Config:
     """A `TypedExtensionConfig` (or an HTTP filter, which looks the same)."""
     return {"name": name, "typed_config": typed(message, **fields)}
+
+
+def header(name: str, value: str) -> Config:
+    """A `HeaderValueOption` that replaces what was there under this name."""
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def seconds(value: float) -> str:

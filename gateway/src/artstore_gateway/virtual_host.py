@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from artstore_gateway.elements import NO_BODY_LIMIT, OFFER, UNTOLD, Element, element_routes, offer, redirect_policy
 from artstore_gateway.routes import ROUTES, Resource, Route, Service
 from artstore_gateway.settings import GatewaySettings
 from artstore_gateway.tokens import access_rule
-from artstore_gateway.typed import Config, extension, seconds, typed
+from artstore_gateway.typed import Config, extension, header, seconds, typed
 
-BUFFER = "envoy.filters.http.buffer"
 CORS = "envoy.filters.http.cors"
+ROUTE_CONFIGURATION = "artstore"
 
 _READING = frozenset({"GET", "HEAD"})
-_NO_BODY_LIMIT = {BUFFER: typed("envoy.extensions.filters.http.buffer.v3.BufferPerRoute", disabled=True)}
 
 _CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _CORS_REQUEST_HEADERS = (
@@ -30,10 +31,27 @@ _CORS_RESPONSE_HEADERS = (
 )
 
 
-def virtual_host(settings: GatewaySettings) -> Config:
+def route_configuration(settings: GatewaySettings, elements: Sequence[Element] = ()) -> Config:
+    """A `RouteConfiguration`: the table, and the routes to these storage elements."""
+    return {
+        "name": ROUTE_CONFIGURATION,
+        # A header that the host takes away may be added again by one of its routes, not the other way round.
+        "most_specific_header_mutations_wins": True,
+        "virtual_hosts": [virtual_host(settings, elements)],
+    }
+
+
+def virtual_host(settings: GatewaySettings, elements: Sequence[Element] = ()) -> Config:
     """A `VirtualHost` for any name: each resource's methods and its 405. The rest is Envoy's 404."""
-    routes = [entry for resource in ROUTES for entry in _resource(resource, settings)]
-    host: Config = {"name": "artstore", "domains": ["*"], "response_headers_to_remove": ["server"]}
+    routes = [entry for resource in ROUTES for entry in _resource(resource, settings, elements)]
+    if settings.elements_dir is not None:
+        routes += element_routes(elements, settings)
+    host: Config = {
+        "name": "artstore",
+        "domains": ["*"],
+        "request_headers_to_remove": [OFFER],
+        "response_headers_to_remove": ["server"],
+    }
     if not settings.cors_origins:
         return {**host, "routes": routes}
     return {
@@ -51,8 +69,8 @@ def path_pattern(path: str) -> str:
     return f"{pattern}/.*" if below else pattern
 
 
-def _resource(resource: Resource, settings: GatewaySettings) -> list[Config]:
-    routes = [_route(resource, route, settings) for route in resource.routes]
+def _resource(resource: Resource, settings: GatewaySettings, elements: Sequence[Element]) -> list[Config]:
+    routes = [_route(resource, route, settings, elements) for route in resource.routes]
     return [*routes, _method_not_allowed(resource)]
 
 
@@ -62,7 +80,7 @@ def _match(resource: Resource) -> Config:
     return {"path": resource.path}
 
 
-def _route(resource: Resource, route: Route, settings: GatewaySettings) -> Config:
+def _route(resource: Resource, route: Route, settings: GatewaySettings, elements: Sequence[Element]) -> Config:
     methods = "|".join(route.methods)
     return {
         "name": f"{methods} {resource.path}",
@@ -72,11 +90,26 @@ def _route(resource: Resource, route: Route, settings: GatewaySettings) -> Confi
                 {"name": ":method", "string_match": {"safe_regex": {"regex": methods}}},
             ],
         },
-        "route": {"cluster": route.service.value, **_times(route, settings)},
+        "route": {
+            "cluster": route.service.value,
+            **_times(route, settings),
+            **({"internal_redirect_policy": redirect_policy()} if route.redirects else {}),
+        },
+        **(_redirecting(elements) if route.redirects else {}),
         "typed_per_filter_config": {
             **access_rule(route.access),
-            **(_NO_BODY_LIMIT if route.streams else {}),
+            **(NO_BODY_LIMIT if route.streams else {}),
         },
+    }
+
+
+def _redirecting(elements: Sequence[Element]) -> Config:
+    return {
+        "request_headers_to_add": offer(elements),
+        # Only where a redirect was not followed: it holds a ticket.
+        "response_headers_to_remove": ["location"],
+        # As on the element's own route, so that a client cannot tell the ways apart.
+        "response_headers_to_add": [UNTOLD],
     }
 
 
@@ -111,13 +144,8 @@ def _method_not_allowed(resource: Resource) -> Config:
         "name": f"405 {resource.path}",
         "match": _match(resource),
         "direct_response": {"status": 405},
-        "response_headers_to_add": [
-            {
-                "header": {"key": "Allow", "value": ", ".join(resource.methods)},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
-        "typed_per_filter_config": _NO_BODY_LIMIT,
+        "response_headers_to_add": [header("Allow", ", ".join(resource.methods))],
+        "typed_per_filter_config": NO_BODY_LIMIT,
     }
 
 

@@ -39,7 +39,7 @@ def test_an_element_holds_its_own_ticket_key_only(prepared: Path) -> None:
 
 
 def test_every_file_that_compose_names_is_there(prepared: Path) -> None:
-    made_by_the_service = {"jwks.json"}
+    made_by_the_service = {"jwks.json", "renditions"}
     volumes = {*SERVICE_URLS, *ELEMENT_URLS}
     for name in volumes:
         for key, value in COMPOSE["services"][name]["environment"].items():

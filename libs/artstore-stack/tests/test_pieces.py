@@ -50,7 +50,17 @@ def test_an_impossible_base_is_refused(base: int) -> None:
 def test_ports_are_those_of_the_api() -> None:
     ports = Ports(9000)
 
-    assert [ports.of(part) for part in Part] == [9090, 9000, 9010, 9011, 9020, 9030, 9040, 9080]
+    assert [ports.of(part) for part in Part if part is not Part.ROUTES] == [
+        9090,
+        9000,
+        9010,
+        9011,
+        9020,
+        9030,
+        9040,
+        9041,
+        9080,
+    ]
     assert (ports.gateway_tls, ports.envoy_control) == (9081, 9091)
 
 
@@ -209,7 +219,7 @@ def test_the_bootstrap_file_holds_the_first_accounts(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "b.json").read_text())
     assert content["admin"]["username"] == "admin"
     names = [account["name"] for account in content["service_accounts"]]
-    assert names == ["operator", "client", "service", "ingester", "query"]
+    assert names == ["operator", "client", "service", "ingester", "query", "render", "routes"]
     assert content["storage_elements"] == [
         {"storage_id": "se-edit-1", "url": "https://127.0.0.1:9010"},
         {"storage_id": "se-rw-1", "url": "https://127.0.0.1:9011"},

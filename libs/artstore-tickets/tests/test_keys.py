@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from artstore_tickets import element_key, encode_key, link_key, parse_key, route_name
+from artstore_tickets import element_key, encode_key, link_key, parse_key, route_key, route_name, route_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ names = st.text(min_size=1, max_size=40).filter(lambda name: max(name) < "\ud800
 def test_key_derivation_never_changes() -> None:
     """Elements keep their key in a file, so a changed derivation would lock every one of them out."""
     assert element_key(MASTER, "se-rw-1").hex() == "7b92cdb7f4fbe7bc30ea276a8bab0b2c8d1ef42151baca10cc35587d438ff28c"
-    assert route_name(MASTER, "se-rw-1") == "rqkp5x7eeik63js3dqsz74np"
+    assert route_name(MASTER, "se-rw-1") == "ibny3gz2r6on625f7dj74gis"
     assert link_key(MASTER).hex() == "45e0e22fe869da88f51d29412cb565d9d648fc7ff7724cae33c30cc3252c8850"
 
 
@@ -60,3 +60,8 @@ def test_bad_key_is_refused_without_showing_it(text: str) -> None:
 def test_short_master_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         element_key(b"short", "se-rw-1")
+
+
+def test_who_has_the_key_of_routes_alone_names_them_alike_and_opens_nothing() -> None:
+    assert route_of(route_key(MASTER), "se-rw-1") == route_name(MASTER, "se-rw-1")
+    assert route_key(MASTER) not in (MASTER, element_key(MASTER, "se-rw-1"), link_key(MASTER))

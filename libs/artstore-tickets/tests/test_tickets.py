@@ -1,5 +1,6 @@
 """What a ticket lets through, and all that it must not."""
 
+import base64
 import json
 import string
 from datetime import UTC, datetime, timedelta
@@ -168,3 +169,22 @@ def test_a_reader_may_learn_the_subject_from_the_ticket() -> None:
         tickets_at().read(text, method="PUT")
     with pytest.raises(Unauthorized):
         tickets_at(key=bytes(32)).read(text, method="GET")
+
+
+def test_who_reads_a_ticket_does_not_learn_which_element_it_is_for() -> None:
+    key = element_key(MASTER, "se-rw-1")
+    text = tickets_at(key=key).issue(FILE, ["GET"])
+
+    assert b"se-rw-1" not in base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    with pytest.raises(Unauthorized):
+        tickets_at(element="se-rw-2", key=key).read(text, method="GET")
+
+
+def test_a_part_is_bound_to_its_bytes() -> None:
+    subject, digest = UploadSubject(FILE.file_id, 7), "ab" * 32
+    text = tickets_at().issue(subject, ["PUT"], length=5, digest=digest)
+    ticket = tickets_at().check(text, subject=subject, method="PUT")
+    assert (ticket.length, ticket.digest) == (5, digest)
+    for other in (UploadSubject(FILE.file_id, 8), UploadSubject(FILE.file_id)):
+        with pytest.raises(Forbidden):
+            tickets_at().check(text, subject=other, method="PUT")

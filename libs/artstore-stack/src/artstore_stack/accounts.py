@@ -21,6 +21,8 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     "service": {"kind": "service", "scopes": ["files:read", "files:write", "storage:read", "storage:write"]},
     "ingester": {"kind": "service", "scopes": ["files:write", "storage:read"]},
     "query": {"kind": "service", "scopes": ["files:read"]},
+    "render": {"kind": "service", "scopes": ["files:read"]},
+    "routes": {"kind": "service", "scopes": ["storage:read"]},
 }
 _SHOWN = ("operator", "client", "service")  # the services' own accounts are nobody else's business
 

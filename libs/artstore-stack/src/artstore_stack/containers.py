@@ -52,11 +52,12 @@ class Containers:
         self._postgres()
         self._give("migrations", database_url=self._database_url(OWNER))  # no service at run time has the owner's
         self._admin()
-        for service in ("ingester", "query"):
+        for service in ("ingester", "query", "render"):
             self._give(service, client_secret=self._secrets.password(f"client-{service}"))
             self._give(service, client_id=self._secrets.client_id(service))
         self._give("query", database_url=self._database_url("artstore_query"))
-        self._give("query", ticket_master_key=self._secrets.key("ticket-master-key"))
+        for service in ("ingester", "query", "render"):
+            self._give(service, ticket_master_key=self._secrets.key("ticket-master-key"))
         self._give("render", database_url=self._database_url("artstore_render"))
         for service in SERVICE_URLS:
             shutil.copyfile(self._ca.certificate, self._root / service / "ca.crt")

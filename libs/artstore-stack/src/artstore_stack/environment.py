@@ -6,12 +6,12 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 
-from artstore_tickets.keys import element_key, encode_key
+from artstore_tickets.keys import element_key, encode_key, route_key
 
 from artstore_stack.addresses import issuer, service_url
 from artstore_stack.database import OWNER, Database
 from artstore_stack.layout import Layout
-from artstore_stack.parts import ELEMENTS, Part
+from artstore_stack.parts import ELEMENTS, SERVICES, Part
 from artstore_stack.ports import HOST, Ports
 from artstore_stack.secret_store import SecretStore
 from artstore_stack.tls import LocalCa
@@ -23,12 +23,17 @@ PREFIXES = {
     Part.INGESTER: "IG",
     Part.QUERY: "QM",
     Part.RENDER: "RS",
+    Part.RENDER_WORKER: "RS",
+    Part.ROUTES: "GW",
 }
 
 Environment = dict[str, str]
 
-DEFAULTS = {"AM_ELEMENT_NETWORKS": "127.0.0.0/8"}
-"""What the caller may set otherwise: this stack's elements are on this machine, and admin calls nobody else."""
+DEFAULTS = {
+    "AM_ELEMENT_NETWORKS": "127.0.0.0/8",  # this stack's elements are on this machine, and admin calls nobody else
+    "QM_REDIRECT": "internal",
+}
+"""What the caller may set otherwise."""
 
 
 class Environments:
@@ -43,6 +48,8 @@ class Environments:
         if part not in PREFIXES:
             return {}
         prefix = PREFIXES[part]
+        if part is Part.ROUTES:
+            return {f"{prefix}_{name}": value for name, value in self._routes().items()}
         values = {"HOST": HOST, "PORT": str(self._ports.of(part)), "ISSUER": issuer(self._ports)}
         if part is not Part.ADMIN:
             values["JWKS_URL"] = f"{service_url(Part.ADMIN, self._ports)}/.well-known/jwks.json"
@@ -58,10 +65,11 @@ class Environments:
         if part is Part.ADMIN:
             return self._admin()
         if part is Part.INGESTER:
-            return self._account(part)
+            self._secrets.key("ticket-master-key")
+            return self._account(part) | {"TICKET_MASTER_KEY_FILE": str(self._secrets.path("ticket-master-key"))}
         if part is Part.QUERY:
             return self._query()
-        return {"DATABASE_URL_FILE": self._database_url("artstore_render")}
+        return self._render()
 
     def _admin(self) -> Environment:
         self._secrets.key("key-encryption-key")
@@ -93,6 +101,18 @@ class Environments:
             "CLIENT_SECRET_FILE": str(self._secrets.path(f"client-{part}")),
         }
 
+    def _routes(self) -> Environment:
+        """All that Envoy's configuration was made from: the routes in it are made anew."""
+        master = base64.b64decode(self._secrets.key("ticket-master-key"))
+        decided = gateway_settings(self._layout, self._ports, self._ca)
+        account = self._account(Part.ROUTES)
+        return {
+            **{name.upper(): str(value) for name, value in decided.items()},
+            "CLIENT_ID": account["CLIENT_ID"],
+            "CLIENT_SECRET_FILE": account["CLIENT_SECRET_FILE"],
+            "ROUTE_KEY_FILE": str(self._secrets.store("route-key", encode_key(route_key(master)))),
+        }
+
     def _query(self) -> Environment:
         self._secrets.key("ticket-master-key")
         return {
@@ -102,9 +122,36 @@ class Environments:
             "TICKET_MASTER_KEY_FILE": str(self._secrets.path("ticket-master-key")),
         }
 
+    def _render(self) -> Environment:
+        """The same for both: what a worker makes, `serve` shows."""
+        self._secrets.key("ticket-master-key")
+        return {
+            **self._account(Part.RENDER),
+            "DATABASE_URL_FILE": self._database_url("artstore_render"),
+            "MIGRATION_DATABASE_URL_FILE": self._database_url(OWNER),
+            "TICKET_MASTER_KEY_FILE": str(self._secrets.path("ticket-master-key")),
+            "STORE_DIR": str(self._layout.renditions),
+        }
+
     def _database_url(self, role: str) -> str:
         path: Path = self._secrets.store(f"db-url-{role}", self._database.url(role))
         return str(path)
+
+
+def gateway_settings(layout: Layout, ports: Ports, ca: LocalCa) -> dict[str, object]:
+    """What the stack decides of `GatewaySettings`; the caller's `GW_…` count for the rest."""
+    certificate = ca.server("gateway")
+    return {
+        "port": ports.of(Part.ENVOY),
+        "tls_port": ports.gateway_tls,
+        "control_port": ports.envoy_control,
+        "tls_cert_file": certificate.certificate,
+        "tls_key_file": certificate.key,
+        "issuer": issuer(ports),
+        "elements_dir": layout.gateway_routes,
+        "elements_ca_file": ca.certificate,
+        **{f"{part.value}_url": service_url(part, ports) for part in SERVICES},
+    }
 
 
 def without_ours(caller: Mapping[str, str], ours: Mapping[str, str]) -> Environment:

@@ -32,8 +32,9 @@ class PartHealth:
 class HealthChecks:
     """Readiness of every part of one stack."""
 
-    def __init__(self, ports: Ports, postgres: Postgres, ca: Path) -> None:
-        self._ports, self._postgres, self._ca = ports, postgres, ca
+    def __init__(self, ports: Ports, postgres: Postgres, ca: Path, routes: Path) -> None:
+        """`routes`: the file that is there once the gateway has routes to every storage element."""
+        self._ports, self._postgres, self._ca, self._routes = ports, postgres, ca, routes
 
     def of(self, part: Part) -> PartHealth:
         if part is Part.POSTGRES:
@@ -41,6 +42,9 @@ class HealthChecks:
             return PartHealth("ok") if accepts else PartHealth("unreachable", "takes no connections")
         if part is Part.ENVOY:
             return self._envoy()
+        if part is Part.ROUTES:
+            written = self._routes.exists()
+            return PartHealth("ok") if written else PartHealth("fail", "has not written the routes yet")
         base = element_url(part, self._ports) if part in ELEMENTS else service_url(part, self._ports)
         return self._service(f"{base}/health/ready")
 

@@ -79,11 +79,24 @@ class Layout:
     def envoy_config(self) -> Path:
         return self.run / "envoy.yaml"
 
+    @property
+    def gateway_routes(self) -> Path:
+        """What Envoy reads while it runs: the routes to storage elements."""
+        return self.run / "gateway"
+
+    @property
+    def gateway_routes_known(self) -> Path:
+        return self.gateway_routes / "elements.json"
+
     def log(self, part: Part) -> Path:
         return self.logs / f"{part}.log"
 
     def element(self, part: Part) -> Path:
         return self.root / "elements" / part
+
+    @property
+    def renditions(self) -> Path:
+        return self.root / "renditions"
 
     def jwks_cache(self, part: Part) -> Path:
         return self.run / f"jwks-{part}.json"

@@ -15,6 +15,8 @@ class Part(StrEnum):
     INGESTER = "ingester"
     QUERY = "query"
     RENDER = "render"
+    RENDER_WORKER = "render-worker"
+    ROUTES = "routes"
     ENVOY = "envoy"
 
 
@@ -31,6 +33,8 @@ WITHOUT = {
     Part.INGESTER: "no uploads and no changes; search and downloads go on",
     Part.QUERY: "no search and no downloads; uploads go on",
     Part.RENDER: "no previews; everything else goes on",
+    Part.RENDER_WORKER: "no new previews; those that were made are shown",
+    Part.ROUTES: "a new storage element gets no short cut for bytes; everything that was there goes on",
     Part.ENVOY: "nothing is reachable through the gateway; the services behind it go on",
 }
 """What stops, and what still works, while a part is away."""

@@ -16,6 +16,7 @@ _OFFSETS = {
     Part.INGESTER: 20,
     Part.QUERY: 30,
     Part.RENDER: 40,
+    Part.RENDER_WORKER: 41,
     Part.ENVOY: 80,
     Part.POSTGRES: 90,
 }
@@ -47,7 +48,7 @@ class Ports:
 
     def named(self) -> dict[str, int]:
         """Every port with the name of what listens on it."""
-        parts = {part.value: self.of(part) for part in Part}
+        parts = {part.value: self.of(part) for part in _OFFSETS}
         return {**parts, "gateway, TLS": self.gateway_tls, "envoy control": self.envoy_control}
 
     def must_be_free(self) -> None:

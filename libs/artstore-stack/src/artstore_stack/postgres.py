@@ -22,7 +22,10 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "100",
-    "shared_buffers": "128MB",
+    "shared_buffers": "256MB",
+    "maintenance_work_mem": "256MB",  # GIN indexes of search are built in fewer passes
+    "max_wal_size": "2GB",
+    "random_page_cost": "1.1",  # there are no disks left that turn
     "log_line_prefix": "%m [%p] %u@%d ",
     "timezone": "UTC",
 }

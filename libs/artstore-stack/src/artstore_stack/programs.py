@@ -23,7 +23,10 @@ _MODULES = {
     Part.INGESTER: "ingester_service",
     Part.QUERY: "query_service",
     Part.RENDER: "render_service",
+    Part.RENDER_WORKER: "render_service",
 }
+
+_WORDS = {Part.RENDER_WORKER: "worker"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,18 @@ def programs(layout: Layout, postgres: Postgres, environment: Mapping[Part, Mapp
         stop_signal="INT",  # "fast": ends connections, then checkpoints; TERM would wait for clients to leave
     )
     services = [
-        Program(part, service_command(part, "serve"), layout.run, layout.log(part), environment[part])
+        Program(part, service_command(part, _WORDS.get(part, "serve")), layout.run, layout.log(part), environment[part])
         for part in _MODULES
     ]
+    routes = Program(
+        Part.ROUTES,
+        [sys.executable, "-m", "artstore_gateway", "elements"],
+        layout.run,
+        layout.log(Part.ROUTES),
+        environment[Part.ROUTES],
+    )
     gateway = Program(Part.ENVOY, _envoy_command(layout), layout.run, layout.log(Part.ENVOY))
-    return [server, *services, gateway]
+    return [server, *services, routes, gateway]
 
 
 def _envoy_command(layout: Layout) -> list[str]:

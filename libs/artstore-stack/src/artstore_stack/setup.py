@@ -6,12 +6,13 @@ import subprocess
 from collections.abc import Mapping
 
 from artstore_gateway import GatewaySettings, render
+from artstore_gateway.discovery import ElementFiles
 
-from artstore_stack.addresses import issuer, service_url
+from artstore_stack.environment import gateway_settings
 from artstore_stack.errors import StackError
 from artstore_stack.files import tail
 from artstore_stack.layout import Layout
-from artstore_stack.parts import ELEMENTS, SERVICES, Part
+from artstore_stack.parts import ELEMENTS, Part
 from artstore_stack.ports import Ports
 from artstore_stack.programs import service_command
 from artstore_stack.tls import LocalCa
@@ -61,15 +62,6 @@ class Commands:
 
 def write_gateway(layout: Layout, ports: Ports, ca: LocalCa, caller: Mapping[str, str]) -> None:
     """Envoy's configuration. `GW_…` of the caller count, save for what the stack decides."""
-    certificate = ca.server("gateway")
-    decided = {
-        "port": ports.of(Part.ENVOY),
-        "tls_port": ports.gateway_tls,
-        "control_port": ports.envoy_control,
-        "tls_cert_file": certificate.certificate,
-        "tls_key_file": certificate.key,
-        "issuer": issuer(ports),
-        **{f"{part.value}_url": service_url(part, ports) for part in SERVICES},
-    }
-    settings = GatewaySettings.from_environment(caller, **decided)
+    settings = GatewaySettings.from_environment(caller, **gateway_settings(layout, ports, ca))
+    ElementFiles(settings).restore()
     layout.envoy_config.write_text(render(settings))

@@ -33,8 +33,8 @@ from artstore_stack.tls import LocalCa
 
 READY_SECONDS = 60.0
 _STOP_ORDER = (
-    (Part.ENVOY,),
-    (Part.INGESTER, Part.QUERY, Part.RENDER),
+    (Part.ENVOY, Part.ROUTES),
+    (Part.INGESTER, Part.QUERY, Part.RENDER, Part.RENDER_WORKER),
     (Part.ADMIN, *ELEMENTS),
     (Part.POSTGRES,),
 )
@@ -68,7 +68,7 @@ class Stack:
         self._ca = LocalCa(self.layout.tls)
         self._postgres = Postgres(self.layout.postgres, self.ports.of(Part.POSTGRES))
         self._database = Database(self._postgres, self._secrets)
-        self._health = HealthChecks(self.ports, self._postgres, self._ca.certificate)
+        self._health = HealthChecks(self.ports, self._postgres, self._ca.certificate, self.layout.gateway_routes_known)
 
     @property
     def running(self) -> bool:
@@ -177,6 +177,7 @@ class Stack:
         self._say("migrating the database")
         commands.run(Part.ADMIN, "migrate")
         commands.run(Part.QUERY, "migrate")
+        commands.run(Part.RENDER, "migrate")
         self._database.let_services_in()
         write_bootstrap(self._secrets.path("bootstrap.json"), self._secrets, element_urls(self.ports))
         commands.run(Part.ADMIN, "bootstrap")

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 KEY_BYTES: Final = 32
 _TICKET_PURPOSE: Final = b"artstore/ticket-key/v1/"
 _LINK_PURPOSE: Final = b"artstore/link-key/v1"
-_ROUTE_PURPOSE: Final = b"artstore/gateway-route/v1/"
+_RENDITION_PURPOSE: Final = b"artstore/rendition-key/v1"
+_ROUTE_PURPOSE: Final = b"artstore/gateway-route/v1"
 _ROUTE_BYTES: Final = 15  # 24 characters of base32: no padding, and 120 bits cannot be guessed
 
 
@@ -29,12 +30,27 @@ def link_key(master: bytes) -> bytes:
     return _derive(master, _LINK_PURPOSE, KEY_BYTES)
 
 
+def route_key(master: bytes) -> bytes:
+    """The 32-byte key of routes' names. Who writes the gateway's routes needs this one and no right to make tickets."""
+    return _derive(master, _ROUTE_PURPOSE, KEY_BYTES)
+
+
+def rendition_key(master: bytes) -> bytes:
+    """The 32-byte key of the tickets of previews, which render makes and checks, and nobody else."""
+    return _derive(master, _RENDITION_PURPOSE, KEY_BYTES)
+
+
 def route_name(master: bytes, storage_id: str) -> str:
     """The opaque name of an element's gateway route (`/_element/<name>/…`): 24 lower-case letters and digits.
 
     It is derived, so that the gateway and query agree on it without talking, and it tells a client nothing.
     """
-    return base64.b32encode(_derive(master, _ROUTE_PURPOSE + storage_id.encode(), _ROUTE_BYTES)).decode().lower()
+    return route_of(route_key(master), storage_id)
+
+
+def route_of(key: bytes, storage_id: str) -> str:
+    """As `route_name`, for who has the key of routes (`route_key`) alone."""
+    return base64.b32encode(_derive(key, _ROUTE_PURPOSE + b"/" + storage_id.encode(), _ROUTE_BYTES)).decode().lower()
 
 
 def parse_key(text: str) -> bytes:

@@ -1,7 +1,8 @@
 """A ticket: HMAC-SHA256 (RFC 2104) over versioned claims, in base64url without padding.
 
 On the wire it is `base64url(version ‖ claims ‖ mac)`: one byte of version, the claims as compact JSON in UTF-8 with the
-short names of `_claims`, and the 32 bytes of the MAC over `version ‖ claims`. A reader refuses every version it does not
+short names of `_claims`, and the 32 bytes of the MAC over `element ‖ NUL ‖ version ‖ claims`. Which element it is for is
+not said in it: clients see tickets, and no element's id (requirement A7). A reader refuses every version it does not
 know and every spelling but the one that a writer makes.
 """
 
@@ -55,7 +56,8 @@ Subject = FileSubject | UploadSubject
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a ticket permits, until when. `length` is in bytes; `disposition` and `filename` shape the answer.
+    """What a ticket permits, until when. `length` is in bytes, and `digest` the SHA-256 in hex, of the body that it lets
+    in; `disposition` and `filename` shape the answer.
 
     `account` tells tickets of one account from those of others, where a limit is to be kept; whoever holds a ticket can
     read it, so it is no name.
@@ -69,6 +71,7 @@ class Ticket:
     disposition: Disposition | None = None
     filename: str | None = None
     account: str | None = None
+    digest: str | None = None
 
     def permits(self, method: str) -> bool:
         """GET covers HEAD: who may read the bytes may ask how many there are (RFC 9110 §9.3.2)."""
@@ -93,6 +96,7 @@ class Tickets:
         disposition: Disposition | None = None,
         filename: str | None = None,
         account: str | None = None,
+        digest: str | None = None,
     ) -> str:
         """The text of a new ticket. Raises ValueError for a lifetime that is not above 0 and at most 10 minutes."""
         if not timedelta(0) < lifetime <= MAX_LIFETIME:
@@ -100,7 +104,7 @@ class Tickets:
         if not (allowed := frozenset(methods)):
             raise ValueError("a ticket needs a method")
         expires_at = datetime.fromtimestamp(int((self._now() + lifetime).timestamp()), UTC)
-        ticket = Ticket(self._element, subject, allowed, expires_at, length, disposition, filename, account)
+        ticket = Ticket(self._element, subject, allowed, expires_at, length, disposition, filename, account, digest)
         signed = _VERSION + json.dumps(_claims(ticket), separators=(",", ":"), ensure_ascii=False).encode()
         return _encode(signed + self._mac(signed))
 
@@ -127,26 +131,26 @@ class Tickets:
         signed, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(signed)) or signed[:1] != _VERSION:
             raise _refused()
-        ticket = _ticket(json.loads(signed[1:]))
+        ticket = _ticket(json.loads(signed[1:]), self._element)
         left = ticket.expires_at - self._now()
         # A lifetime beyond the limit means a maker that does not keep the rules: the limit holds at the reader too.
-        if ticket.element != self._element or not timedelta(0) < left <= MAX_LIFETIME + _CLOCK_SKEW:
+        if not timedelta(0) < left <= MAX_LIFETIME + _CLOCK_SKEW:
             raise _refused()
         return ticket
 
     def _mac(self, signed: bytes) -> bytes:
-        return hmac.digest(self._key, signed, "sha256")
+        return hmac.digest(self._key, self._element.encode() + b"\0" + signed, "sha256")
 
 
 def _claims(ticket: Ticket) -> dict[str, Any]:
     claims: dict[str, Any] = {
-        "e": ticket.element,
         "m": sorted(ticket.methods),
         "x": int(ticket.expires_at.timestamp()),
         "l": ticket.length,
         "d": ticket.disposition,
         "n": ticket.filename,
         "a": ticket.account,
+        "s": ticket.digest,
     }
     match ticket.subject:
         case FileSubject(file_id):
@@ -156,14 +160,14 @@ def _claims(ticket: Ticket) -> dict[str, Any]:
     return {name: value for name, value in claims.items() if value is not None}
 
 
-def _ticket(claims: dict[str, Any]) -> Ticket:
+def _ticket(claims: dict[str, Any], element: str) -> Ticket:
     subject: Subject
     if "f" in claims:
         subject = FileSubject(UUID(hex=claims["f"]))
     else:
         subject = UploadSubject(UUID(hex=claims["u"]), claims.get("p"))
     return Ticket(
-        element=claims["e"],
+        element=element,
         subject=subject,
         methods=frozenset(claims["m"]),
         expires_at=datetime.fromtimestamp(claims["x"], UTC),
@@ -171,6 +175,7 @@ def _ticket(claims: dict[str, Any]) -> Ticket:
         disposition=claims.get("d"),
         filename=claims.get("n"),
         account=claims.get("a"),
+        digest=claims.get("s"),
     )
 
 

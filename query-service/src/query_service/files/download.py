@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from artstore_core.errors import NotFound, StorageUnavailable
+from artstore_core.errors import ArtStoreError, NotFound, StorageUnavailable
 from artstore_kit.logs import get_logger
 from artstore_tickets import Disposition
 
@@ -42,6 +42,30 @@ class Asked:
     disposition: Disposition | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Our own gateway, which asks for a client. `routes`: the elements that it can reach, as it writes them down.
+
+    `scheme` is that of the client's request.
+    """
+
+    routes: str
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """For the gateway, never for a client: where the bytes are. The url holds a ticket."""
+
+    url: str
+
+
+class Shortcut(Protocol):
+    def to(self, home: Home, asked: Asked, gateway: Gateway) -> str | None:
+        """The url for `Elsewhere`; None where this gateway has no route to this element."""
+        ...
+
+
 class Source(Protocol):
     async def open(self, home: Home, asked: Asked) -> Opened:
         """An answer of 200, 206 or 304.
@@ -61,6 +85,10 @@ class Memory(Registry, Protocol):
 
     def forget(self, file_id: UUID) -> None: ...
 
+    def note_seen(self, file_id: UUID, located: Located) -> None: ...
+
+    def was_seen(self, file_id: UUID) -> bool: ...
+
 
 class Marks(Protocol):
     async def mark_deleted(self, file_id: UUID, storage_id: str) -> bool:
@@ -77,6 +105,31 @@ class Downloads:
     marks: Marks
     clock: Clock
     metrics: QueryMetrics
+    shortcut: Shortcut | None = None
+
+    async def start(self, asked: Asked, gateway: Gateway | None) -> Opened | Elsewhere:
+        """`gateway`: the one that asks, if it is ours and can fetch the bytes by itself. Raises what `open` raises."""
+        if gateway is not None and self.shortcut is not None:
+            located = await find_bytes(self.registry, asked.file_id, self.clock)
+            url = self.shortcut.to(located.home, asked, gateway)
+            if url is not None and await self._is_there(located, asked.file_id):
+                self.metrics.redirects.inc()
+                return Elsewhere(url)
+        return await self.open(asked)
+
+    async def _is_there(self, located: Located, file_id: UUID) -> bool:
+        """Asks the element, once a file while memory has it. What it refuses is `open`'s to tell: HEAD has no words."""
+        if self.registry.was_seen(file_id):
+            return True
+        try:
+            opened = await self.source.open(located.home, Asked(file_id, "HEAD", {}))
+        except StorageUnavailable:
+            raise
+        except ArtStoreError:
+            return False
+        await opened.close()
+        self.registry.note_seen(file_id, located)
+        return True
 
     async def open(self, asked: Asked) -> Opened:
         """Raises what `find_bytes` and `Source.open` raise."""

@@ -29,10 +29,11 @@ class Bounds:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Held:
     located: Located
     size: int
+    seen: bool = False
 
 
 class HotFiles:
@@ -66,6 +67,16 @@ class HotFiles:
             self._under_way[file_id] = lookup
             lookup.add_done_callback(partial(self._found, file_id))
         return await asyncio.shield(lookup)
+
+    def note_seen(self, file_id: UUID, located: Located) -> None:
+        """The element said that it has the file, where it was said to be; kept as long as the entry is."""
+        held = self._held.get(file_id)
+        if held is not None and held.located is located:
+            held.seen = True
+
+    def was_seen(self, file_id: UUID) -> bool:
+        held = self._held.get(file_id)
+        return held is not None and held.seen
 
     def forget(self, file_id: UUID) -> None:
         self._held.pop(file_id, None)

@@ -13,7 +13,7 @@ from query_service.files.download import Asked, Downloads
 from query_service.files.limits import DownloadSlots
 from query_service.files.lookup import find
 from query_service.http.door import Door
-from query_service.http.stream import ByteStream, conditions_of, open_stream
+from query_service.http.stream import conditions_of, gateway_of, open_stream
 
 _BYTES = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
@@ -57,9 +57,9 @@ def router(downloads: Downloads, slots: DownloadSlots, door: Door) -> APIRouter:
         """The headers that GET would answer with."""
         return await describe(file_id, if_none_match)  # the server sends no body to HEAD (RFC 9110 §9.3.2)
 
-    async def stream(file_id: UUID, request: Request, reader: Principal) -> ByteStream:
+    async def stream(file_id: UUID, request: Request, reader: Principal) -> Response:
         asked = Asked(file_id, request.method, conditions_of(request))
-        return await open_stream(downloads, slots, reader.subject, asked)
+        return await open_stream(downloads, slots, reader.subject, asked, gateway_of(request))
 
     @router.get("/{file_id}/download", response_model=None, responses=DOWNLOAD)
     async def download_file(

@@ -15,7 +15,7 @@ from query_service.files.limits import DownloadSlots, RequestRate
 from query_service.files.links import PATH, Links
 from query_service.http.door import Door
 from query_service.http.files import DOWNLOAD, HEADERS_OF_DOWNLOAD
-from query_service.http.stream import ByteStream, conditions_of, open_stream
+from query_service.http.stream import conditions_of, gateway_of, open_stream
 
 MAX_SECONDS: Final = int(MAX_LIFETIME.total_seconds())
 # A page that a browser opens from a link, and leads on from, shall not tell the ticket to the next one.
@@ -55,10 +55,10 @@ def router(links: Links, downloads: Downloads, slots: DownloadSlots, rate: Reque
         response.headers["Cache-Control"] = "no-store"
         return LinkAnswer(url=link.url, expires_at=link.expires_at)
 
-    async def stream(request: Request, ticket: str) -> ByteStream:
+    async def stream(request: Request, ticket: str) -> Response:
         followed = links.follow(ticket, request.method, conditions_of(request))
         rate.take(followed.account)
-        return await open_stream(downloads, slots, followed.account, followed.asked, _UNTOLD)
+        return await open_stream(downloads, slots, followed.account, followed.asked, gateway_of(request), _UNTOLD)
 
     @router.get(PATH, response_model=None, responses=DOWNLOAD)
     async def follow_link(request: Request, ticket: Ticket) -> Response:

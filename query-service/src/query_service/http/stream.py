@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from typing import Final
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from query_service.files.download import Asked, Downloads, Opened
+from query_service.files.download import Asked, Downloads, Elsewhere, Gateway, Opened
 from query_service.files.limits import DownloadSlots
+from query_service.files.shortcut import HEADER
 
 _PASSED_ON: Final = ("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
 
 
 def conditions_of(request: Request) -> dict[str, str]:
-    """The headers that the element judges, as they came."""
-    return {name: value for name in _PASSED_ON if (value := request.headers.get(name)) is not None}
+    """The headers that the element judges, as they came; one that came twice is one list (RFC 9110 §5.3)."""
+    return {name: ", ".join(values) for name in _PASSED_ON if (values := request.headers.getlist(name))}
 
 
 class ByteStream(StreamingResponse):
@@ -33,14 +34,34 @@ class ByteStream(StreamingResponse):
             await self._opened.close()
 
 
+def gateway_of(request: Request) -> Gateway | None:
+    """Our gateway, where it asks and can fetch the bytes itself.
+
+    A request that has a body is not sent on by it, but answered with the redirect: the client would see that.
+    """
+    headers = request.headers
+    routes = headers.get(HEADER)
+    if routes is None or "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+        return None
+    return Gateway(routes, "https" if headers.get("x-forwarded-proto") == "https" else "http")
+
+
 async def open_stream(
-    downloads: Downloads, slots: DownloadSlots, account: str, asked: Asked, headers: dict[str, str] | None = None
-) -> ByteStream:
-    """`headers` go out beside the element's own. Raises what `Downloads.open` and `DownloadSlots.take` raise."""
+    downloads: Downloads,
+    slots: DownloadSlots,
+    account: str,
+    asked: Asked,
+    gateway: Gateway | None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """`headers` go out beside the element's own. Raises what `Downloads.start` and `DownloadSlots.take` raise."""
     done = slots.take(account)
     try:
-        opened = await downloads.open(asked)
+        found = await downloads.start(asked, gateway)
     except BaseException:
         done()
         raise
-    return ByteStream(opened, done, headers or {})
+    if isinstance(found, Elsewhere):
+        done()  # how long it takes is not ours to see
+        return Response(status_code=307, headers={"Location": found.url, "Cache-Control": "no-store"})
+    return ByteStream(found, done, headers or {})
