@@ -73,6 +73,7 @@ TABLE: dict[str, Access] = {
     "DELETE /api/v1/quota-reservations/{file_id}": INGESTER,
     "GET /api/v1/registry/files": READ_ADMIN,
     "POST /api/v1/registry/files": INGESTER,
+    "POST /api/v1/registry/files/together": INGESTER,
     "GET /api/v1/registry/files/{file_id}": READ_ADMIN,
     "GET /api/v1/registry/files/{file_id}/location": INGESTER,
     "PATCH /api/v1/registry/files/{file_id}": WRITE_ADMIN,

@@ -10,15 +10,17 @@ from typing import Any
 import httpx
 import pytest
 from admin_service.db.migrate import MIGRATIONS
+from artstore_kit.protocol import BoundedHttpProtocol
 from artstore_testing.postgres import Database, PostgresServer
 from artstore_testing.servers import running_app
 from artstore_testing.tokens import TokenIssuer
+from artstore_tickets import encode_key
 from idempotency_support import Keys, keys_of_admin
 from ingester_service.config import Settings
 from ingester_service.main import build
 from ingester_service.upload.quotas import QuotaPace
 from ingester_service.upload.registration import Patience
-from ingester_support import AdminStub, ElementProcess, Ingester, RealPart
+from ingester_support import MASTER_KEY, AdminStub, ElementProcess, Ingester, RealPart
 from pydantic import SecretStr
 from tus_support import Tus
 
@@ -76,13 +78,15 @@ async def ingester(
         "admin_url": admin_url,
         "client_id": "sa_ingester_1",
         "client_secret": SecretStr("secret"),
+        "ticket_master_key": SecretStr(encode_key(MASTER_KEY)),
         "elements_cache_seconds": 0,
         "hold_seconds": 0.2,
     }
 
     # On a socket, not within this process's own loop: back-pressure and disconnects are what is tested.
     def replica() -> str:
-        return stack.enter_context(running_app(build(Settings(**given | limits), IMPATIENT, QuotaPace(unlimited=0.5))))
+        app = build(Settings(**given | limits), IMPATIENT, QuotaPace(unlimited=0.5))
+        return stack.enter_context(running_app(app, protocol=BoundedHttpProtocol))
 
     async with httpx.AsyncClient(base_url=replica(), timeout=30) as http:
         yield Ingester(http, admin, issuer, stack, tmp_path, replica)

@@ -18,7 +18,7 @@ from artstore_core.scopes import Scope, element_audience
 from artstore_kit.errors import install_error_handlers
 from artstore_testing.servers import running_app, wait_until_ready
 from artstore_testing.tokens import TokenIssuer
-from artstore_tickets import encode_key
+from artstore_tickets import element_key, encode_key
 from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
@@ -29,6 +29,7 @@ from storage_element.main import build
 
 MIB = 1024 * 1024
 BOUNDARY = "7d3f2a"
+MASTER_KEY = bytes(range(32))
 _POLL_SECONDS = 0.02
 
 
@@ -86,7 +87,7 @@ def running_element(
         "data_dir": root,
         "tls_cert_file": root / "unused.crt",
         "tls_key_file": root / "unused.key",
-        "ticket_key": SecretStr(encode_key(bytes(32))),
+        "ticket_key": SecretStr(encode_key(element_key(MASTER_KEY, storage_id))),
         "issuer": issuer.issuer,
         "jwks_url": "https://unused.test/jwks.json",
     }
@@ -156,6 +157,15 @@ class AdminStub:
                 self.registered.append(await request.json())
                 self.reserved.pop(self.registered[-1]["file_id"], None)
             return JSONResponse({}, status_code=self.registry_status)
+
+        @app.post("/api/v1/registry/files/together")
+        async def register_together(request: Request) -> JSONResponse:
+            files = (await request.json())["files"]
+            if self.registry_status < 300:
+                self.registered += files
+                for file in files:
+                    self.reserved.pop(file["file_id"], None)
+            return JSONResponse({"outcomes": ["added"] * len(files)}, status_code=self.registry_status)
 
         @app.get("/api/v1/registry/files/{file_id}/location")
         def registered(file_id: str) -> JSONResponse:

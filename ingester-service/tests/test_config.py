@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ingester_service.clients.clamd import ClamdAddress
 from ingester_service.config import Settings
 from ingester_service.upload.types import BLOCKED_EXTENSIONS, BLOCKED_TYPES
+from pydantic import ValidationError
 
 REQUIRED = {
     "IG_ISSUER": "https://artstore.test",
@@ -14,6 +16,7 @@ REQUIRED = {
     "IG_ADMIN_URL": "http://admin",
     "IG_CLIENT_ID": "sa_ingester_1",
     "IG_CLIENT_SECRET": "s",
+    "IG_TICKET_MASTER_KEY": "A" * 43 + "=",
 }
 
 
@@ -47,3 +50,14 @@ def test_lists_and_secrets_may_come_from_files(environment: pytest.MonkeyPatch, 
     settings = Settings()
     assert settings.client_secret.get_secret_value() == "from a file"
     assert settings.blocked_types == frozenset({"application/zip"})
+
+
+def test_clamd_is_off_by_default_and_has_an_address(environment: pytest.MonkeyPatch) -> None:
+    assert Settings().clamd_address is None
+    environment.setenv("IG_CLAMD_ADDRESS", "tcp://clamav:3310")
+    environment.setenv("IG_CLAMD_TOO_LARGE", "admit")
+    settings = Settings()
+    assert (settings.clamd_address, settings.clamd_too_large) == (ClamdAddress(host="clamav", port=3310), "admit")
+    environment.setenv("IG_CLAMD_ADDRESS", "clamav")
+    with pytest.raises(ValidationError, match="unix:///path or tcp://host:port"):
+        Settings()

@@ -23,6 +23,7 @@ from prometheus_client import Gauge
 
 from ingester_service import __version__
 from ingester_service.clients.admin import AdminClient
+from ingester_service.clients.clamd import Clamd
 from ingester_service.clients.element_files import ElementFilesClient
 from ingester_service.clients.elements import ElementClient
 from ingester_service.clients.idempotency import IdempotencyClient
@@ -30,7 +31,10 @@ from ingester_service.clients.staging import StagingClient
 from ingester_service.clients.whereabouts import WhereaboutsClient
 from ingester_service.config import Settings
 from ingester_service.files.changing import ChangingFiles
-from ingester_service.http import files, tus, upload
+from ingester_service.http import files, parts, tus, upload
+from ingester_service.http.scans import ScanJournal
+from ingester_service.parts.service import SignedParts
+from ingester_service.parts.urls import PartUrls
 from ingester_service.resumable.finding import Finding
 from ingester_service.resumable.finishing import Finishing
 from ingester_service.resumable.joining import Joining
@@ -40,13 +44,16 @@ from ingester_service.resumable.quota import ReservedQuota
 from ingester_service.resumable.service import ResumableUploads
 from ingester_service.resumable.whereabouts import KnownElements
 from ingester_service.upload.idempotency import IdempotencyKeys
+from ingester_service.upload.inspection import Inspection
 from ingester_service.upload.limits import UploadLimits
 from ingester_service.upload.once import UploadOnce
 from ingester_service.upload.placement import ElementList, Placement
 from ingester_service.upload.quotas import QuotaPace, Quotas
 from ingester_service.upload.readiness import StorageProbe
 from ingester_service.upload.registration import Patience, Registration
+from ingester_service.upload.scanning import Scanning
 from ingester_service.upload.service import Uploads
+from ingester_service.upload.together import Together
 from ingester_service.upload.types import TypePolicy
 
 SERVICE = ServiceInfo(
@@ -74,18 +81,24 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
     guard = Guard(TokenVerifier(keys, issuer=settings.issuer, audiences=[PUBLIC_AUDIENCE]))
     admin, elements = AdminClient(inside), ElementClient(storage, tokens)
     known = ElementList(admin, settings.elements_cache_seconds)
-    registration = Registration(admin, patience or Patience())
+    registration = Registration(Together(admin), patience or Patience())
     types = TypePolicy(settings.blocked_types, settings.blocked_extensions)
+    registry = new_registry()
+    reporter = Reporter(AdminIntake(inside), registry=registry)
+    clamd = _clamd(settings)
+    journal = ScanJournal(reporter.report, registry)
+    scanning = None if clamd is None else Scanning(clamd, settings.clamd_too_large, journal)
+    inspection = Inspection(types, scanning)
     placement = Placement(known, random.SystemRandom())
-    uploads = Uploads(placement, elements, registration, types, hold_seconds=settings.hold_seconds)
 
     pace = quota_pace or QuotaPace()
     quotas = Quotas(admin, pace)
     quota = ReservedQuota(quotas, admin, pace.renewal)
     staging, whereabouts = StagingClient(storage, elements), WhereaboutsClient(inside)
+    uploads = Uploads(placement, elements, staging, registration, inspection, hold_seconds=settings.hold_seconds)
     everywhere = KnownElements(whereabouts, settings.elements_cache_seconds)
     finding = Finding(everywhere, staging)
-    finishing = Finishing(staging, registration, types, quota)
+    finishing = Finishing(staging, registration, inspection, quota)
     most = settings.max_resumable_bytes
     resumable = ResumableUploads(
         placement, staging, finding, finishing, types, quota, max_bytes=most, hold_seconds=settings.hold_seconds
@@ -94,6 +107,8 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
     keys_used, left = IdempotencyKeys(IdempotencyClient(inside)), LeftOnElements(everywhere, staging)
     once = UploadOnce(uploads, quotas, keys_used, left, registration)
     beginning = BeginOnce(resumable, joining, finding, keys_used, left, registration)
+    urls = PartUrls(settings.ticket_master_bytes, settings.public_url or settings.issuer)
+    signed = SignedParts(staging, finding, finishing, registration, quota, keys_used, urls)
     sending = UploadLimits(
         uploads=settings.max_uploads_per_principal,
         size=settings.max_bytes_in_flight_per_principal,
@@ -101,8 +116,6 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
     )
     changing = ChangingFiles(whereabouts, everywhere, ElementFilesClient(storage, elements), registration)
 
-    registry = new_registry()
-    reporter = Reporter(AdminIntake(inside), registry=registry)
     denials = Denials(reporter.report)
     waiting = Gauge("artstore_registrations_waiting", "Files that admin has not heard of yet", registry=registry)
     waiting.set_function(lambda: registration.waiting)
@@ -123,7 +136,10 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
     return create_app(
         SERVICE,
         routers=[
-            tus.router(resumable, beginning, sending, guard, reporter.report, idle_seconds=settings.idle_seconds),
+            parts.router(signed, beginning, sending, guard, reporter.report),
+            tus.router(
+                resumable, beginning, signed, sending, guard, reporter.report, idle_seconds=settings.idle_seconds
+            ),
             files.router(changing, guard, reporter.report),
             upload.router(
                 once,
@@ -138,6 +154,7 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
             Check("admin", admin.probe),
             Check("signing_keys", keys.probe),
             Check("storage_elements", StorageProbe(known, elements.probe)),
+            *([Check("clamd", clamd.probe)] if clamd else []),
         ],
         lifespan=lifespan,
         tracing=tracing,
@@ -146,3 +163,9 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
         refused=denials.refused,
         is_byte_route=lambda path: path == upload.UPLOAD_PATH or tus.is_byte_path(path),
     )
+
+
+def _clamd(settings: Settings) -> Clamd | None:
+    if settings.clamd_address is None:
+        return None
+    return Clamd(settings.clamd_address, patience=settings.clamd_seconds, at_once=settings.clamd_scans_at_once)

@@ -46,8 +46,40 @@ def test_head_without_end_is_refused(port: int) -> None:
     assert answer in (b"", protocol.TOO_LARGE)
 
 
-def test_the_refusal_has_the_agreed_form() -> None:
-    head, _, body = protocol.TOO_LARGE.partition(b"\r\n\r\n")
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [(b"5;", b"x" * 65536), (b"0\r\n", b"x-a: " + b"y" * 60000 + b"\r\n"), (b"0\r\nx-a: ", b"y" * 65536)],
+    ids=["extension of a chunk", "trailers", "a trailer"],
+)
+def test_what_surrounds_chunks_without_end_is_cut_off(port: int, begin: bytes, more: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        client.sendall(b"PUT /digest HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + begin)
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 100 * protocol.MAX_HEAD_BYTES:
+                sent += client.send(more)
+    assert sent < 20 * protocol.MAX_HEAD_BYTES
+
+
+def test_small_chunks_with_extensions_are_a_body_however_long_it_is(port: int) -> None:
+    chunk = b"1;" + b"x" * 30_000 + b"\r\na\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        head = b"PUT /digest HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        client.sendall(head + chunk * 50 + b"0\r\nx-a: b\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.endswith(sha256(b"a" * 50).hexdigest().encode())
+
+
+def test_what_is_no_http_is_refused_in_the_agreed_form(port: int) -> None:
+    for request in (b"hello\r\n\r\n", b"PUT /digest HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            client.sendall(request)
+            assert client.recv(65536) == protocol.NO_HTTP
+
+
+@pytest.mark.parametrize("answer", [protocol.TOO_LARGE, protocol.NO_HTTP])
+def test_the_refusal_has_the_agreed_form(answer: bytes) -> None:
+    head, _, body = answer.partition(b"\r\n\r\n")
     assert f"content-length: {len(body)}".encode() in head
     assert json.loads(body)["error"]["code"] == "VALIDATION_ERROR"
 

@@ -49,6 +49,9 @@ class Settings(VerifyingSettings):
     max_upload_bytes: int = Field(default=GIB, ge=1, description="The most that one request may bring")
     max_file_bytes: int = Field(default=1024 * GIB, ge=1, description="The most that a file may grow to in staging")
     idle_seconds: float = Field(default=60, gt=0, description="How long a body that is being sent may pause")
+    part_seconds: float = Field(
+        default=3600, gt=0, description="How long one signed part may take, however steadily it comes"
+    )
     staging_seconds: float = Field(
         default=24 * 3600, gt=0, le=366 * 24 * 3600, description="How long an unfinished upload may receive nothing"
     )

@@ -36,6 +36,7 @@ from storage_element.http.files import bytes_router, files_router
 from storage_element.http.info import info_router
 from storage_element.http.maintenance import maintenance_router
 from storage_element.http.operations import operations_router
+from storage_element.http.parts import parts_router
 from storage_element.http.plain import direct_routes
 from storage_element.http.uploads import uploads_router
 from storage_element.store.ballast import KeepingBallast
@@ -65,7 +66,7 @@ SERVICE: Final = ServiceInfo(
     description="Keeps the bytes, and beside each file its record.",
 )
 _log = get_logger("storage_element")
-_STREAMS: Final = re.compile(r"/api/v1/(files|uploads)/[^/]+")
+_STREAMS: Final = re.compile(r"/api/v1/((files|uploads)/[^/]+|uploads/[^/]+/parts/[^/]+)")
 
 
 class Upkeep:
@@ -189,6 +190,7 @@ class Store:
             now,
             settings.max_upload_bytes,
             settings.max_file_bytes,
+            settings.part_seconds,
         )
         self.sweep = StagingSweep(
             self.element,
@@ -242,6 +244,7 @@ def build(
             maintenance_router(store.upkeep.reconcile, store.upkeep.scrub, access),
             bytes_routes,
             files_router(store.files, access),
+            parts_router(store.uploads.parts, access, settings.idle_seconds),
             uploads_router(store.uploads, access, store.workers, settings.idle_seconds, settings.staging_seconds),
         ],
         checks=checks,

@@ -55,6 +55,15 @@ SCENARIOS = {
     "completion": Scenario(
         before=(["begin", 0, SMALL], ["append", 0, SMALL, 0, SMALL]), steps=(["complete", 0, SMALL],)
     ),
+    "signed part": Scenario(
+        steps=(
+            ["begin_parts", 0, SMALL, SMALL],
+            ["part", 0, SMALL, SMALL, 1],
+            ["part", 0, SMALL, SMALL, 1],
+            ["seal", 0, SMALL, SMALL],
+            ["complete", 0, SMALL],
+        )
+    ),
     "patch": Scenario(
         before=(["put", 0, SMALL], ["put", 1, LARGE]),
         steps=(["patch", 0, 1, {"description": "x" * 3000}], ["patch", 1, 1, {"tags": ["a", "b"]}]),
@@ -201,7 +210,7 @@ def _is_explained(path: Path, name: Path) -> bool:
         case ("maintenance", _):
             return True
         case ("staging", file):
-            stem = file.removesuffix(".part").removesuffix(".upload.json")
+            stem = file.removesuffix(".part").removesuffix(".parts").removesuffix(".upload.json")
             return all(path.with_name(f"{stem}{suffix}").exists() for suffix in (".part", ".upload.json"))
         case ("wal", _):
             return len(list(path.parent.iterdir())) == 1  # the segment that the next change would go to
@@ -246,4 +255,4 @@ def _is_worth_it(whole: Life, number: int, moment: Moment) -> bool:
     if moment is Moment.BEFORE:
         return True
     name = whole.log[number - 1].split()[0] if number <= len(whole.log) else ""
-    return name == "write" if moment is Moment.MIDWAY else name in FLUSHES
+    return name in ("write", "pwrite") if moment is Moment.MIDWAY else name in FLUSHES

@@ -81,6 +81,17 @@ async def many_clients(run: Run) -> None:
     await run.do(["patch", 3, 1, {"description": "z"}], ["begin", 20, LARGE], ["append", 20, LARGE, 0, SMALL])
 
 
+async def signed_parts(run: Run) -> None:
+    """In any order, beside each other, one of them twice; and an upload that is never finished."""
+    await run.do(["begin_parts", 0, LARGE, 30_000], ["begin_parts", 1, LARGE, 30_000], ["part", 0, LARGE, 30_000, 3])
+    await asyncio.gather(
+        run.do(["part", 0, LARGE, 30_000, 2]),
+        run.do(["part", 0, LARGE, 30_000, 3], ["part", 0, LARGE, 30_000, 1]),
+        run.do(["part", 1, LARGE, 30_000, 2], ["put", 2, SMALL]),
+    )
+    await run.do(["seal", 0, LARGE, 30_000], ["complete", 0, LARGE], ["checkpoint"])
+
+
 async def ids_used_again(run: Run) -> None:
     """Deleted, removed for good, and uploaded anew with other bytes, all before a checkpoint."""
     await asyncio.gather(
@@ -169,7 +180,8 @@ async def losses(run: Run, drawn: int, issuer: TokenIssuer) -> tuple[int, list[s
 
 @pytest.mark.parametrize("model", list(Model))
 @pytest.mark.parametrize(
-    ("work", "mode"), [(many_clients, Mode.EDIT), (ids_used_again, Mode.EDIT), (mode_changes, Mode.RW)]
+    ("work", "mode"),
+    [(many_clients, Mode.EDIT), (signed_parts, Mode.EDIT), (ids_used_again, Mode.EDIT), (mode_changes, Mode.RW)],
 )
 async def test_no_power_cut_loses_or_changes_what_was_acknowledged(
     tmp_path: Path,

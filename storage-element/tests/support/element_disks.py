@@ -196,6 +196,15 @@ class SimulatedDisk:
             opened.position += len(content)
             return len(content)
 
+    def pwrite(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        with self._lock:
+            opened = self._of(handle)
+            if opened.flags & _ACCESS == os.O_RDONLY:
+                raise _error(errno.EBADF, opened.path)
+            if data:
+                self._do(Wrote(opened.number, offset, bytes(data), self._now()))
+            return len(data)
+
     def copy_range(self, source: int, offset: int, target: int, length: int) -> int:
         with self._lock:
             if self._of(target).flags & os.O_APPEND:

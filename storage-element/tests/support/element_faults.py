@@ -44,6 +44,9 @@ class Interposed:
     def write(self, handle: int, data: bytes | memoryview) -> int:
         return self._call("write", self.inner.write, handle, data)
 
+    def pwrite(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        return self._call("pwrite", self.inner.pwrite, handle, data, offset)
+
     def copy_range(self, source: int, offset: int, target: int, length: int) -> int:
         return self._call("copy_range", self.inner.copy_range, source, offset, target, length)
 
@@ -183,6 +186,9 @@ class FailingFileSystem(CountingFileSystem):
     def write(self, handle: int, data: bytes | memoryview) -> int:
         return super().write(handle, data[: self._most])
 
+    def pwrite(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        return super().pwrite(handle, data[: self._most], offset)
+
     def _before(self, name: str, number: int) -> None:
         if self._left < 1 or (self._kinds and name not in self._kinds):
             return
@@ -218,6 +224,11 @@ class KillingFileSystem(CountingFileSystem):
         if self._moment is Moment.MIDWAY and self.calls + 1 == self._kill_at:
             self.inner.write(handle, data[: len(data) // 2])
         return super().write(handle, data)
+
+    def pwrite(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        if self._moment is Moment.MIDWAY and self.calls + 1 == self._kill_at:
+            self.inner.pwrite(handle, data[: len(data) // 2], offset)
+        return super().pwrite(handle, data, offset)
 
     def _before(self, name: str, number: int) -> None:  # noqa: ARG002 - it kills at any kind
         if number == self._kill_at and self._moment is not Moment.AFTER:

@@ -20,7 +20,7 @@ import httpx
 from artstore_core.modes import Mode
 from artstore_core.scopes import Scope, element_audience
 from artstore_testing.tokens import TokenIssuer
-from artstore_tickets import encode_key
+from artstore_tickets import Tickets, UploadSubject, encode_key
 from asgi_lifespan import LifespanManager
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -111,6 +111,7 @@ class Session:
             checkpoint_seconds=3600,
             ballast_bytes=0,
         )
+        self._tickets = Tickets(STORAGE_ID, bytes(32), now)
         self.app = build(settings, keys=issuer.keys, filesystem=filesystem, now=now, index_in_memory=index_in_memory)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.app, raise_app_exceptions=False),
@@ -184,6 +185,23 @@ class Session:
     async def _begin(self, number: int, size: int | None) -> httpx.Response:
         return await self.client.post(f"/api/v1/uploads/{id_of(number)}", json={"size": size})
 
+    async def _begin_parts(self, number: int, size: int, part_size: int) -> httpx.Response:
+        asked = {"size": size, "part_size": part_size}
+        return await self.client.post(f"/api/v1/uploads/{id_of(number)}", json=asked)
+
+    async def _part(self, number: int, size: int, part_size: int, part: int) -> httpx.Response:
+        """Of a file of `size` bytes."""
+        ticket = self._tickets.issue(UploadSubject(id_of(number), part), ["PUT"])
+        return await self.client.put(
+            f"/api/v1/uploads/{id_of(number)}/parts/{part}",
+            params={"ticket": ticket},
+            content=_parts(number, size, part_size)[part - 1],
+        )
+
+    async def _seal(self, number: int, size: int, part_size: int) -> httpx.Response:
+        sha256s = [sha256(part).hexdigest() for part in _parts(number, size, part_size)]
+        return await self.client.post(f"/api/v1/uploads/{id_of(number)}/seal", json={"parts": sha256s})
+
     async def _append(self, number: int, size: int, offset: int, end: int) -> httpx.Response:
         """Of a file of `size` bytes, those between."""
         return await self.client.patch(
@@ -219,6 +237,11 @@ class Session:
         """What garbage collection does once an interval."""
         await self.app.state.upkeep.gc.once()
         return httpx.Response(200)
+
+
+def _parts(number: int, size: int, part_size: int) -> list[bytes]:
+    content = content_of(number, size)
+    return [content[offset : offset + part_size] for offset in range(0, size, part_size)]
 
 
 def subject_of(step: Step) -> str | None:

@@ -22,7 +22,7 @@ from admin_service.registry.files import HeldFile
 from admin_service.registry.listed import Refused
 from admin_service.registry.syncs import EXAMPLES, Conflict, Written
 
-_TYPES: Final = {
+TYPES: Final = {
     "file_id": "uuid",
     "original_filename": "text",
     "content_type": "text",
@@ -39,8 +39,9 @@ _TYPES: Final = {
     "expires_at": "timestamptz",
     "revision": "integer",
 }
-_COLUMNS: Final = ", ".join(_TYPES)
-_REPLACED: Final = [name for name in _TYPES if name != "file_id"]
+"""Of the columns that a file brings with it, as PostgreSQL reads them from JSON."""
+_COLUMNS: Final = ", ".join(TYPES)
+_REPLACED: Final = [name for name in TYPES if name != "file_id"]
 
 
 def _differs(new: str) -> str:
@@ -60,7 +61,7 @@ WITH given AS MATERIALIZED (
     SELECT given.*, held.storage_element_id AS held_by, held.status AS held_status,
         held.file_id IS NULL OR ({_differs("given")}) AS wanted
     FROM jsonb_to_recordset(CAST(:files AS text)::jsonb)
-        AS given ({", ".join(f"{name} {kind}" for name, kind in _TYPES.items())})
+        AS given ({", ".join(f"{name} {kind}" for name, kind in TYPES.items())})
     LEFT JOIN files AS held ON held.file_id = given.file_id
 ), put AS (
     INSERT INTO files AS held ({_COLUMNS}, storage_element_id)
@@ -133,7 +134,7 @@ DELETE FROM files WHERE file_id IN (
 _HAS: Final = text("SELECT EXISTS (SELECT FROM files WHERE storage_element_id = :element)")
 
 _JSON: Final = TypeAdapter(list[HeldFile])
-_NOT_HELD: Final = (asyncpg.DataError, asyncpg.CheckViolationError, asyncpg.ProgramLimitExceededError)
+NOT_HELD: Final = (asyncpg.DataError, asyncpg.CheckViolationError, asyncpg.ProgramLimitExceededError)
 """What PostgreSQL says of a value that it cannot hold."""
 
 
@@ -152,7 +153,7 @@ class ElementFiles:
             async with self._connection.begin_nested():
                 return await self._put(files)
         except DBAPIError as error:
-            if not isinstance(driver_error(error), _NOT_HELD):
+            if not isinstance(driver_error(error), NOT_HELD):
                 raise
         if len(files) == 1:
             return Written(0, 0, 0, 0, (), [Refused(files[0].file_id, "PostgreSQL cannot hold it")])

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_service.db.tables import files as table
 from admin_service.db.tables import storage_elements
+from admin_service.db.together import put_together
 from admin_service.registry.files import Put, RegisteredFile
 
 _COLUMNS = tuple(RegisteredFile.model_fields)
@@ -46,6 +47,9 @@ class FileTable:
         bound_to = select(table.c.storage_element_id).where(table.c.file_id == file.file_id)
         element = (await self._connection.execute(bound_to)).scalar_one()
         return Put.UPDATED if element == file.storage_element_id else Put.ELSEWHERE
+
+    async def put_together(self, files: Sequence[RegisteredFile]) -> Sequence[Put]:
+        return await put_together(self._connection, files)
 
     async def get(self, file_id: UUID) -> RegisteredFile | None:
         row = (await self._connection.execute(select(table).where(table.c.file_id == file_id))).one_or_none()

@@ -1,6 +1,7 @@
 """The registry of files over HTTP."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from artstore_auth.guard import Guard
@@ -10,14 +11,35 @@ from artstore_core.pages import Page
 from artstore_core.scopes import INTERNAL_AUDIENCE, Principal, Scope
 from artstore_kit.paging import PageParams
 from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from admin_service.http.caller import Caller, Callers
 from admin_service.registry.calls import FileChange
 from admin_service.registry.changing import ChangingFiles
-from admin_service.registry.files import RegisteredFile, get_file, register
+from admin_service.registry.files import Outcome, RegisteredFile, get_file, register, register_together
 from admin_service.store import Store
 
 IfMatch = Annotated[str | None, Header(description="The revision's ETag; any other is 412")]
+
+MAX_TOGETHER: Final = 100
+_FILES: Final = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_TOGETHER,
+    "items": {"$ref": "#/components/schemas/RegisteredFile"},
+}
+
+
+class FilesIn(BaseModel):
+    """Each file is read by itself, so that one that is wrong keeps no other out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    files: Annotated[list[Any], Field(min_length=1, max_length=MAX_TOGETHER), WithJsonSchema(_FILES)]
+
+
+class Outcomes(BaseModel):
+    outcomes: Sequence[Outcome] = Field(description="Of the files, in their order")
 
 
 class FileFilter(PageParams):
@@ -54,6 +76,13 @@ def router(store: Store, guard: Guard, changing: ChangingFiles) -> APIRouter:
         response.status_code = 201 if added else 200
         return found
 
+    @routes.post("/together")
+    async def register_files(_who: internal, body: FilesIn) -> Outcomes:
+        """Several files at once, in one transaction; what `POST /files` says of each by a status stands in its outcome."""
+        files = [_read(one) for one in body.files]
+        async with store.transaction() as rows:
+            return Outcomes(outcomes=await register_together(rows.files, files))
+
     @routes.get("/{file_id}")
     async def get_registered_file(_who: reader, file_id: UUID, response: Response) -> RegisteredFile:
         """The ETag is the revision."""
@@ -80,6 +109,13 @@ def router(store: Store, guard: Guard, changing: ChangingFiles) -> APIRouter:
         return Response(status_code=204)
 
     return routes
+
+
+def _read(given: Any) -> RegisteredFile | None:
+    try:
+        return RegisteredFile.model_validate(given)
+    except ValidationError:
+        return None
 
 
 def _tagged(file: RegisteredFile, response: Response) -> RegisteredFile:

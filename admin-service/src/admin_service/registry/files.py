@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Annotated, Final, Protocol
 from uuid import UUID
 
@@ -42,6 +42,26 @@ class Put(Enum):
     UPDATED = auto()
     ELSEWHERE = auto()
     NO_ELEMENT = auto()
+    NOT_HELD = auto()
+    """PostgreSQL cannot hold it. Only where several files are put together; one alone raises."""
+
+
+class Outcome(StrEnum):
+    """What became of one of several files that were registered together. `conflict` and `refused`: nothing."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+
+
+_OUTCOMES: Final = {
+    Put.ADDED: Outcome.ADDED,
+    Put.UPDATED: Outcome.UPDATED,
+    Put.ELSEWHERE: Outcome.CONFLICT,
+    Put.NO_ELEMENT: Outcome.REFUSED,
+    Put.NOT_HELD: Outcome.REFUSED,
+}
 
 
 class FileRows(Protocol):
@@ -50,6 +70,10 @@ class FileRows(Protocol):
 
         A row that is bound to another element is left as it is.
         """
+        ...
+
+    async def put_together(self, files: Sequence[RegisteredFile]) -> Sequence[Put]:
+        """As if each were put after the one before, in a few statements; one that cannot be held keeps no other out."""
         ...
 
     async def get(self, file_id: UUID) -> RegisteredFile | None: ...
@@ -81,6 +105,12 @@ async def register(rows: FileRows, file: RegisteredFile) -> bool:
             )
         case outcome:
             return outcome is Put.ADDED
+
+
+async def register_together(rows: FileRows, files: Sequence[RegisteredFile | None]) -> list[Outcome]:
+    """What became of each, in their order. None is a file that could not be read: it is refused and the others are not."""
+    outcomes = iter([_OUTCOMES[put] for put in await rows.put_together([file for file in files if file is not None])])
+    return [Outcome.REFUSED if file is None else next(outcomes) for file in files]
 
 
 async def get_file(rows: FileRows, file_id: UUID) -> RegisteredFile:

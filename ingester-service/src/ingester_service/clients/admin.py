@@ -21,6 +21,8 @@ _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
 _MAY_PASS = frozenset({401, 408, 425, 429})
 """Refusals that a later try may not meet; 401 because a new token is fetched for it."""
 
+_JSON = {"Content-Type": "application/json"}
+
 _TROUBLE = (httpx.HTTPError, ValueError, KeyError)
 """No answer, or one that cannot be read, whether of admin's registry or of its token endpoint."""
 
@@ -59,8 +61,24 @@ class _Refusal(BaseModel):
     error: _Error
 
 
+class _Outcomes(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    outcomes: list[str]
+
+
+class _Row(File):
+    storage_element_id: str
+
+
+def _row(file: File, storage_id: str) -> bytes:
+    """A file as the registry has it. What came from an element was checked when it came."""
+    row = _Row.model_construct(file.model_fields_set, **dict(file), storage_element_id=storage_id)
+    return row.model_dump_json().encode()
+
+
 class AdminClient:
-    """An Admin and a QuotaKeeper over HTTP. `client` has admin's address and authenticates itself."""
+    """An Admin, a Registrar and a QuotaKeeper over HTTP. `client` has admin's address and authenticates itself."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -76,13 +94,26 @@ class AdminClient:
         return [Element(item.storage_id, item.url.rstrip("/"), item.available_bytes) for item in found.items]
 
     async def register(self, file: File, storage_id: str) -> None:
-        body = file.model_dump(mode="json") | {"storage_element_id": storage_id}
+        await self._register("/api/v1/registry/files", _row(file, storage_id))
+
+    async def register_together(self, files: Sequence[tuple[File, str]]) -> Sequence[str]:
+        body = b'{"files":[' + b",".join(_row(*one) for one in files) + b"]}"
+        response = await self._register("/api/v1/registry/files/together", body)
         try:
-            response = await self._client.post("/api/v1/registry/files", json=body, timeout=_TIMEOUT)
+            outcomes = _Outcomes.model_validate_json(response.content).outcomes
+        except ValueError as error:
+            raise RegistrationFailed("admin's answer cannot be read") from error
+        if len(outcomes) != len(files):
+            raise RegistrationFailed("admin answered for another number of files")
+        return outcomes
+
+    async def _register(self, path: str, body: bytes) -> httpx.Response:
+        try:
+            response = await self._client.post(path, content=body, headers=_JSON, timeout=_TIMEOUT)
         except _TROUBLE as error:
             raise RegistrationFailed(type(error).__name__) from error
         if response.is_success:
-            return
+            return response
         if response.is_server_error or response.status_code in _MAY_PASS:
             raise RegistrationFailed(f"admin answered {response.status_code}")
         raise RegistrationRefused(f"admin answered {response.status_code}")

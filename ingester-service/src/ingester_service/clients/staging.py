@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import httpx
-from artstore_core.errors import NotFound, StorageUnavailable, UpstreamFailed
+from artstore_core.errors import (
+    ArtStoreError,
+    ChecksumMismatch,
+    Conflict,
+    NotFound,
+    StorageUnavailable,
+    UpstreamFailed,
+    ValidationFailed,
+)
 from artstore_core.files import File, Moment, NewFile
 from artstore_transfer import PIECE
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,15 +28,21 @@ from ingester_service.clients.elements import (
     ElementClient,
     Slices,
     accepted,
+    code_of,
     file_of,
     raise_for,
     repeated,
 )
+from ingester_service.parts.ports import PartThere
 from ingester_service.resumable.begun import Begun, Standing
 from ingester_service.resumable.ports import Checksum, Locked, OtherOffset
 from ingester_service.resumable.whereabouts import KnownElement
 from ingester_service.upload.ports import Element, Refused
 
+_SAID_OF_PARTS: Final[Mapping[str, type[ArtStoreError]]] = {
+    kind.code: kind for kind in (ChecksumMismatch, Conflict, ValidationFailed)
+}
+"""What an element says of a client's own list of parts."""
 _END_PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Between tries to end an upload: the request that its client has just given up is still being dealt with."""
 
@@ -43,10 +57,25 @@ class _State(BaseModel):
     expires_at: Moment | None = None
     lasts_seconds: float | None = None
     file: File | None = None
+    part_size: int | None = None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    number: int
+    size: int
+    sha256: str
+
+
+class _Parts(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    parts: list[_Part]
 
 
 class StagingClient:
-    """A Staging over HTTP. `elements` makes the tokens."""
+    """A Staging over HTTP, and a PartStaging. `elements` makes the tokens."""
 
     def __init__(self, client: httpx.AsyncClient, elements: ElementClient) -> None:
         self._client, self._elements = client, elements
@@ -70,18 +99,43 @@ class StagingClient:
             state.expires_at,
             state.lasts_seconds or 0.0,
             state.file,
+            state.part_size,
         )
 
-    async def reserve(self, element: Element, upload_id: UUID, size: int | None, context: dict[str, Any]) -> int:
+    async def parts(self, element: KnownElement, upload_id: UUID) -> Sequence[PartThere]:
+        response = await self._asked(element, "GET", f"{_url(element, upload_id)}/parts")
+        _raise_for(response)
         try:
-            response = await self._asked(
-                element, "POST", _url(element, upload_id), {"size": size, "context": context}, RESERVE_TIMEOUT
-            )
+            found = _Parts.model_validate_json(response.content).parts
+        except ValidationError as error:
+            raise UpstreamFailed("The storage element's answer cannot be read") from error
+        return [PartThere(part.number, part.size, part.sha256) for part in found]
+
+    async def seal(self, element: KnownElement, upload_id: UUID, sha256s: Sequence[str], sha256: str | None) -> None:
+        body = {"parts": list(sha256s), "sha256": sha256}
+        url = f"{_url(element, upload_id)}/seal"
+        response = await self._asked(element, "POST", url, body, COMMIT_TIMEOUT)
+        if not response.is_success and code_of(response) in _SAID_OF_PARTS and "retry-after" not in response.headers:
+            error = response.json()["error"]
+            raise _SAID_OF_PARTS[error["code"]]("The parts are not those of the upload", details=error.get("details"))
+        _raise_for(response)
+
+    async def reserve(
+        self,
+        element: Element,
+        upload_id: UUID,
+        size: int | None,
+        context: dict[str, Any],
+        part_size: int | None = None,
+    ) -> int:
+        asked = {"size": size, "context": context} | ({} if part_size is None else {"part_size": part_size})
+        try:
+            response = await self._asked(element, "POST", _url(element, upload_id), asked, RESERVE_TIMEOUT)
         except StorageUnavailable as error:
             await self._elements.abort(element, upload_id)
             raise Refused(str(error)) from error
         if response.status_code == httpx.codes.CONFLICT:
-            _raise_for(response)
+            _raise_for_conflict(response)
         accepted(response)
         return int(response.json()["offset"])
 
@@ -115,7 +169,7 @@ class StagingClient:
                 break
         return offset
 
-    async def read(self, element: Element, upload_id: UUID, start: int, length: int) -> AsyncIterator[bytes]:
+    async def read(self, element: Element, upload_id: UUID, start: int, length: int) -> AsyncGenerator[bytes, None]:
         headers = {"Range": f"bytes={start}-{start + length - 1}"}
         auth = await self._elements.auth(element)
         try:

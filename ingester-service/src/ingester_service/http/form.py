@@ -43,6 +43,13 @@ class _Events:
             self._check()
         return self._waiting.popleft()
 
+    async def end(self) -> None:
+        """Reads what may follow the closing boundary (RFC 2046 §5.1.1, "epilogue"), and throws it away: a request that
+        breaks off there did not arrive, whatever was in it (RFC 9112 §8)."""
+        async for chunk in self._body:
+            self.received += len(chunk)
+            self._check()
+
     def _check(self) -> None:
         waiting = sum(len(event.data) for event in self._waiting if isinstance(event, PartData))
         if self.received - self.file_bytes - waiting > self._limits.form:
@@ -84,6 +91,7 @@ class UploadForm:
                 raise refused(disposition.name[:100], "a second file: one upload brings one file")
             self._fields.expect(disposition.name, after_file=True)
             self._fields.take(disposition.name, await _value(self._events, disposition.name, self._limits.field))
+        await self._events.end()
         return self._fields.told()
 
 

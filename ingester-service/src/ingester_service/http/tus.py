@@ -1,12 +1,12 @@
 """`/api/v1/uploads`: resumable uploads as in tus 1.0.0. The upload's id becomes the file's."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Final
 
 from artstore_audit import Entry
 from artstore_auth.guard import Guard
-from artstore_core.errors import ChecksumMismatch, MethodNotAllowed
+from artstore_core.errors import ChecksumMismatch, Conflict, MethodNotAllowed, NotFound
 from artstore_core.scopes import Principal, Scope
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -16,11 +16,14 @@ from ingester_service.http.body import body_of
 from ingester_service.http.fields import Fields, query_fields
 from ingester_service.http.idempotency import REPLAYED, Key
 from ingester_service.http.journal import uploaded_entry
-from ingester_service.http.tus_contract import APPEND, BEGIN, LEARN, STAND, UploadStatus
+from ingester_service.http.tus_contract import APPEND, BEGIN, LEARN, STAND, PartStatus, UploadStatus
 from ingester_service.http.tus_route import VERSION, TusRoute
+from ingester_service.parts.ports import PartThere
+from ingester_service.parts.service import SignedParts
 from ingester_service.resumable.begun import Begun, Kind, Standing
 from ingester_service.resumable.metadata import parse
 from ingester_service.resumable.once import BeginOnce, Creation
+from ingester_service.resumable.ports import Locked
 from ingester_service.resumable.service import Body, Progress, ResumableUploads
 from ingester_service.upload.limits import UploadLimits
 
@@ -42,6 +45,7 @@ def is_byte_path(path: str) -> bool:
 def router(
     uploads: ResumableUploads,
     beginning: BeginOnce,
+    parts: SignedParts,
     sending: UploadLimits,
     guard: Guard,
     report: Callable[[Entry], None],
@@ -141,12 +145,20 @@ def router(
     async def get_upload(response: Response, principal: writer, upload_id: str) -> UploadStatus:
         """How far an upload is, and the file that it became."""
         response.headers["Cache-Control"] = "no-store"
-        return _status(await uploads.stand(tus.upload_id_of(upload_id), principal.subject))
+        standing = await uploads.stand(tus.upload_id_of(upload_id), principal.subject)
+        return _status(standing, await parts.there(standing))
 
     @router.delete(f"{tus.UPLOADS_PATH}/{{upload_id}}", status_code=204)
     async def end_upload(request: Request, principal: writer, upload_id: str) -> Response:
-        """Give an upload up: nothing of it stays."""
-        return await ended(request, principal, upload_id)
+        """Give an upload up: nothing of it stays. Without tus, once more is no error."""
+        if "tus-resumable" in request.headers:
+            return await ended(request, principal, upload_id)
+        try:
+            return await ended(request, principal, upload_id)
+        except NotFound:
+            return Response(status_code=204)
+        except Locked as locked:  # 423 is for clients of tus
+            raise Conflict(locked.message, headers=locked.headers) from locked
 
     @router.post(f"{tus.UPLOADS_PATH}/{{upload_id}}", status_code=204, include_in_schema=False)
     async def override_method(request: Request, principal: writer, upload_id: str) -> Response:
@@ -203,7 +215,7 @@ def _file_headers(progress: Progress, *, location: bool = True) -> dict[str, str
     return headers
 
 
-def _status(standing: Standing) -> UploadStatus:
+def _status(standing: Standing, parts: Sequence[PartThere]) -> UploadStatus:
     kind = Kind.WHOLE if standing.begun is None else standing.begun.kind
     return UploadStatus(
         upload_id=standing.upload_id,
@@ -213,4 +225,10 @@ def _status(standing: Standing) -> UploadStatus:
         size=standing.size,
         expires_at=standing.expires_at,
         file=standing.file,
+        part_size=standing.part_size,
+        parts=None if standing.part_size is None else [_part(part) for part in parts],
     )
+
+
+def _part(part: PartThere) -> PartStatus:
+    return PartStatus(part_number=part.number, size=part.size, etag=f'"{part.sha256}"')

@@ -10,20 +10,29 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from ingester_service.http.idempotency import KEY_HEADER
+from ingester_service.http.parts_contract import BEGIN_SCHEMA, PartsBegun
 from ingester_service.http.schemas import UploadedFile
 
 
+class PartStatus(BaseModel):
+    part_number: int
+    size: int
+    etag: str
+
+
 class UploadStatus(BaseModel):
-    """`offset` and `size` in bytes; `size` is null while the client has not told it. `expires_at`: when the upload is
-    removed, at the earliest, if nothing more comes."""
+    """`offset` (what was received) and `size` in bytes; `size` is null while the client has not told it. `expires_at`: when
+    the upload is removed, at the earliest, if nothing more comes. Of an upload in parts, `parts` are those that are safe."""
 
     upload_id: UUID
     status: Literal["uploading", "complete"]
-    kind: Literal["whole", "partial", "final"]
+    kind: Literal["whole", "partial", "final", "parts"]
     offset: int
     size: int | None
     expires_at: Moment | None = None
     file: File | None = None
+    part_size: int | None = None
+    parts: list[PartStatus] | None = None
 
 
 def _header(name: str, description: str, kind: str = "string", *, required: bool = False) -> dict[str, Any]:
@@ -62,8 +71,8 @@ BEGIN: Final[dict[str, Any]] = {
     "response_class": Response,
     "responses": {
         201: {
-            "description": "It is begun; with a body of JSON: it is complete, and this is the file",
-            "model": UploadedFile,
+            "description": "It is begun. A body of JSON: what was begun in parts, or the file, where all bytes came",
+            "model": UploadedFile | PartsBegun,
             "headers": _told(
                 Location="The upload", Upload_Offset="Bytes that are there", Upload_Expires="When it ends"
             ),
@@ -71,7 +80,9 @@ BEGIN: Final[dict[str, Any]] = {
     },
     "openapi_extra": {
         "parameters": [
-            _VERSION,
+            _header(
+                "Tus-Resumable", "1.0.0, and none with JSON, which begins an upload in signed parts; any other: 412"
+            ),
             _LENGTH,
             _header("Upload-Defer-Length", "1: the length is told later"),
             _header("Upload-Metadata", "filename, description, tags, metadata, retention_policy, ttl_days"),
@@ -79,7 +90,7 @@ BEGIN: Final[dict[str, Any]] = {
             _CHECKSUM,
             KEY_HEADER,
         ],
-        "requestBody": _BODY,
+        "requestBody": {"content": {**_BODY["content"], "application/json": {"schema": BEGIN_SCHEMA}}},
     },
 }
 APPEND: Final[dict[str, Any]] = {

@@ -19,11 +19,13 @@ _VERSION: Final = 1
 
 
 class Kind(StrEnum):
-    """`partial` uploads are the pieces of a `final` one (tus 1.0.0, "Concatenation")."""
+    """`partial` uploads are the pieces of a `final` one (tus 1.0.0, "Concatenation"); `parts` come in any order, past
+    this service (`parts`)."""
 
     WHOLE = "whole"
     PARTIAL = "partial"
     FINAL = "final"
+    PARTS = "parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Begun:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where an upload stands. `begun` is None once it is a `file`. `size` is None while nobody knows it; `offset` will
-    move where it is `busy`; `lasts_seconds` after its last byte, at `expires_at`, it may be removed."""
+    move where it is `busy`; `lasts_seconds` after its last byte, at `expires_at`, it may be removed. Of an upload in parts,
+    which have `part_size`, `offset` is the bytes of those that are there."""
 
     upload_id: UUID
     element: KnownElement
@@ -69,6 +72,7 @@ class Standing:
     expires_at: datetime | None = None
     lasts_seconds: float = 0.0
     file: File | None = None
+    part_size: int | None = None
 
     @property
     def is_whole(self) -> bool:

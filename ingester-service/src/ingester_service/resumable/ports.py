@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -48,8 +48,16 @@ class Staging(Protocol):
         """None where it has no such upload."""
         ...
 
-    async def reserve(self, element: Element, upload_id: UUID, size: int | None, context: dict[str, Any]) -> int:
-        """Begins an upload; gives its offset, which is 0 unless it was begun before. Raises Refused."""
+    async def reserve(
+        self,
+        element: Element,
+        upload_id: UUID,
+        size: int | None,
+        context: dict[str, Any],
+        part_size: int | None = None,
+    ) -> int:
+        """Begins an upload, in parts where they have a size; gives its offset, which is 0 unless it was begun before.
+        Raises Refused."""
         ...
 
     async def give_size(self, element: Element, upload_id: UUID, size: int) -> None:
@@ -68,7 +76,7 @@ class Staging(Protocol):
         none."""
         ...
 
-    def read(self, element: Element, upload_id: UUID, start: int, length: int) -> AsyncIterator[bytes]:
+    def read(self, element: Element, upload_id: UUID, start: int, length: int) -> AsyncGenerator[bytes, None]:
         """Its bytes from `start` on; fewer where it ends before."""
         ...
 

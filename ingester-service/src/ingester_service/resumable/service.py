@@ -12,6 +12,7 @@ from uuid import UUID
 from artstore_core.errors import ArtStoreError, Conflict, FileTooLarge, Forbidden
 from artstore_transfer import pieces
 
+from ingester_service.parts.sizes import part_size_of
 from ingester_service.resumable.begun import Begun, Kind, Standing
 from ingester_service.resumable.finding import Finding
 from ingester_service.resumable.finishing import Finishing
@@ -97,8 +98,10 @@ class ResumableUploads:
 
     async def settle(self, upload_id: UUID, principal: str) -> Progress:
         """Where a client goes on from. One that has all its bytes and is no file yet (whoever received the last of them
-        was killed) becomes one first: its client will not come again. Raises NotFound, Locked, TypeNotAllowed."""
+        was killed) becomes one first: its client will not come again. Raises NotFound, Locked, TypeNotAllowed, and Conflict
+        for an upload in parts."""
         standing = await self._finding.find_free(upload_id, principal)
+        _check_in_order(standing)
         return await self._finished_if_whole(standing)
 
     async def append(
@@ -111,6 +114,7 @@ class ResumableUploads:
         what the body raises, once what came is safe.
         """
         standing = await self._finding.find_free(upload_id, principal)
+        _check_in_order(standing)
         if standing.begun is not None and standing.begun.kind is Kind.FINAL:
             raise Forbidden("A final upload takes no bytes of its own")
         if offset != standing.offset:
@@ -137,7 +141,10 @@ class ResumableUploads:
 
     async def end(self, upload_id: UUID, principal: str) -> None:
         """Raises NotFound, Locked, and Conflict for what is a file by now."""
-        standing = await self._finding.find_free(upload_id, principal)
+        standing = await self._finding.find(upload_id, principal)
+        if standing.begun is None or standing.begun.kind is not Kind.PARTS:
+            # Of parts that are on their way the element itself knows which are dead.
+            standing = await self._finding.find_free(upload_id, principal)
         if standing.file is not None:
             raise Conflict("The upload is complete: it is a file now, and deleted as one")
         await self._staging.end(standing.element, upload_id)
@@ -146,8 +153,9 @@ class ResumableUploads:
     async def _offer(self, element: Element, begun: Begun, size: int | None, base: UUID | None) -> UUID:
         upload_id = id_on(element.storage_id, base)
         await self._quota.reserve(begun.owner, upload_id, size or 0)
+        part_size = part_size_of(size or 0) if begun.kind is Kind.PARTS else None
         try:
-            await self._staging.reserve(element, upload_id, size, begun.context())
+            await self._staging.reserve(element, upload_id, size, begun.context(), part_size)
         except BaseException:
             await self._quota.give_back(upload_id)
             raise
@@ -168,7 +176,7 @@ class ResumableUploads:
 
     async def _finished_if_whole(self, standing: Standing) -> Progress:
         begun = standing.begun
-        if begun is None or begun.kind is Kind.PARTIAL or not standing.is_whole:
+        if begun is None or begun.kind in (Kind.PARTIAL, Kind.PARTS) or not standing.is_whole:
             return Progress(standing)
         uploaded = await self._finishing.finish(standing, begun)
         return Progress(replace(standing, file=uploaded.file, begun=None), uploaded)
@@ -199,6 +207,11 @@ class _Kept:
                 yield chunk
         except Exception as error:  # noqa: BLE001  raised again by whoever reads this to the end
             self.failure = error
+
+
+def _check_in_order(standing: Standing) -> None:
+    if standing.begun is not None and standing.begun.kind is Kind.PARTS:
+        raise Conflict("This upload takes its bytes as signed parts, not by tus")
 
 
 def too_large(most: int) -> FileTooLarge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -53,6 +53,14 @@ class Elements(Protocol):
 
     async def abort(self, element: Element, upload_id: UUID) -> None:
         """Throws the upload away. Never raises: what cannot be reached cleans up by itself."""
+        ...
+
+
+class Staged(Protocol):
+    """Bytes that an element has and that are no file yet."""
+
+    def read(self, element: Element, upload_id: UUID, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Its bytes from `start` on; fewer where it ends before. Raises StorageUnavailable, NotFound."""
         ...
 
 

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from artstore_core.files import File
 from artstore_kit.logs import get_logger
 
-from ingester_service.upload.ports import Admin, RegistrationFailed, RegistrationRefused
+from ingester_service.upload.ports import RegistrationFailed, RegistrationRefused
 
 _log = get_logger(__name__)
 
@@ -28,6 +29,12 @@ class Patience:
     give_up: float = 3600.0
 
 
+class Registrar(Protocol):
+    async def register(self, file: File, storage_id: str) -> None:
+        """Puts the file into the registry; again is harmless. Raises RegistrationRefused, RegistrationFailed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     file: File
@@ -42,7 +49,7 @@ class Registration:
     attr.json, from which the registry can be made whole.
     """
 
-    def __init__(self, admin: Admin, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, admin: Registrar, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
         self._admin, self._patience, self._clock = admin, patience, clock
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(patience.waiting)
 

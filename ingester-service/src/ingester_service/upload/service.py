@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,11 +12,11 @@ from artstore_core.files import File, NewFile
 from artstore_transfer import PIECE, pieces
 
 from ingester_service.upload.incoming import Incoming
+from ingester_service.upload.inspection import Inspection
 from ingester_service.upload.placement import Placement
-from ingester_service.upload.ports import Element, Elements
+from ingester_service.upload.ports import Element, Elements, Staged
 from ingester_service.upload.quotas import Hold
 from ingester_service.upload.registration import Registration
-from ingester_service.upload.types import TypePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,15 @@ class Uploads:
         self,
         placement: Placement,
         elements: Elements,
+        staged: Staged,
         registration: Registration,
-        types: TypePolicy,
+        inspection: Inspection,
         *,
         hold_seconds: float,
     ) -> None:
         """`hold_seconds`: how long bytes may wait to become a whole piece, well below an element's own patience."""
-        self._placement, self._elements = placement, elements
-        self._registration, self._types = registration, types
+        self._placement, self._elements, self._staged = placement, elements, staged
+        self._registration, self._inspection = registration, inspection
         self._hold_seconds = hold_seconds
 
     async def receive(self, incoming: Incoming, file_id: UUID, uploaded_by: str, hold: Hold) -> Uploaded:
@@ -49,13 +50,13 @@ class Uploads:
 
         `hold` is the room in the uploader's quota; where no bound was known before, it is told one here.
         """
-        self._types.admit_name(incoming.filename)
+        self._inspection.admit_name(incoming.filename)
         chunks = incoming.chunks()
         # One byte more than a piece: what is shorter is then known to be the whole file. It may take its time, for no
         # element waits for it yet.
         async with aclosing(pieces(chunks, PIECE + 1)) as beginning:
             head = await anext(beginning, b"")
-        content_type = self._types.admit(incoming.filename, head)
+        content_type = self._inspection.admit_type(incoming.filename, head)
         if len(head) <= PIECE:
             await hold.at_most(len(head))
             element, file = await self._put(incoming, file_id, head, content_type, uploaded_by)
@@ -68,6 +69,7 @@ class Uploads:
         self, incoming: Incoming, file_id: UUID, body: bytes, content_type: str, uploaded_by: str
     ) -> tuple[Element, File]:
         """A small file: all of it is here before an element is asked, so one request does."""
+        await self._inspection.scan(incoming.filename, lambda: _chain(body))
         new = await _described(incoming, content_type, uploaded_by)
         return await self._placement.place(
             incoming.retention.mode,
@@ -92,6 +94,7 @@ class Uploads:
         try:
             async with aclosing(pieces(rest, patience=self._hold_seconds)) as joined:
                 sent = await self._elements.append(element, upload_id, _chain(head, joined))
+            await self._inspection.scan(incoming.filename, lambda: self._staged.read(element, upload_id, 0, sent))
             new = await _described(incoming, content_type, uploaded_by)
             return element, await self._elements.complete(element, upload_id, new, sent, incoming.sha256)
         except BaseException:
@@ -117,7 +120,8 @@ async def _described(incoming: Incoming, content_type: str, uploaded_by: str) ->
     )
 
 
-async def _chain(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chain(head: bytes, rest: AsyncIterator[bytes] | None = None) -> AsyncGenerator[bytes, None]:
     yield head
-    async for piece in rest:
-        yield piece
+    if rest is not None:
+        async for piece in rest:
+            yield piece

@@ -35,7 +35,8 @@ class RequestMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request_id = begin_request(Headers(scope=scope).get(REQUEST_ID_HEADER))
+        client = scope.get("client")
+        request_id = begin_request(Headers(scope=scope).get(REQUEST_ID_HEADER), client[0] if client else None)
         started = time.perf_counter()
         status = 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from artstore_kit.http1 import Http1Transport
 from artstore_kit.tracing import Tracing
 
 CONNECT_SECONDS = 3.0
@@ -31,9 +32,8 @@ def outgoing_client(
     client = httpx.AsyncClient(
         base_url=base_url,
         auth=auth,
-        verify=tls_context(ca_file),
+        transport=Http1Transport(tls_context(ca_file), max_connections=max_connections),
         timeout=timeout or httpx.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
         follow_redirects=False,
         trust_env=False,
     )

@@ -43,6 +43,10 @@ class FileSystem(Protocol):
         """Writes some of it, as write(2) does; gives the number of bytes."""
         ...
 
+    def pwrite(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        """As `write`, at a place in the file, which may be behind its end."""
+        ...
+
     def pread(self, handle: int, length: int, offset: int) -> bytes: ...
 
     def size(self, handle: int) -> int: ...
@@ -124,6 +128,9 @@ class RealFileSystem:
 
     def write(self, handle: int, data: bytes | memoryview) -> int:
         return os.write(handle, data)
+
+    def pwrite(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        return os.pwrite(handle, data, offset)
 
     def copy_range(self, source: int, offset: int, target: int, length: int) -> int:
         return os.copy_file_range(source, target, length, offset_src=offset)

@@ -27,7 +27,8 @@ from typing import Final
 from uuid import UUID
 
 _SHARD_DIGITS: Final = 3
-_DATA, _ATTRIBUTES, _PART, _UPLOAD, _TEMPORARY = ".data", ".attr.json", ".part", ".upload.json", ".tmp"
+_DATA, _ATTRIBUTES, _TEMPORARY = ".data", ".attr.json", ".tmp"
+_PART, _PARTS, _UPLOAD = ".part", ".parts", ".upload.json"
 
 
 class Layout:
@@ -66,6 +67,10 @@ class Layout:
 
     def part(self, upload_id: UUID) -> Path:
         return self.staging / f"{upload_id}{_PART}"
+
+    def parts(self, upload_id: UUID) -> Path:
+        """The table of an upload whose parts come in any order."""
+        return self.staging / f"{upload_id}{_PARTS}"
 
     def upload(self, upload_id: UUID) -> Path:
         return self.staging / f"{upload_id}{_UPLOAD}"
@@ -114,6 +119,10 @@ def id_of_attributes(name: str) -> UUID | None:
 
 def id_of_part(name: str) -> UUID | None:
     return _id_before(name, _PART)
+
+
+def id_of_parts(name: str) -> UUID | None:
+    return _id_before(name, _PARTS)
 
 
 def id_of_upload(name: str) -> UUID | None:

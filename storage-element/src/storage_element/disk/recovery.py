@@ -40,6 +40,7 @@ from storage_element.disk.filesystem import FileSystem
 from storage_element.disk.index import Entry
 from storage_element.disk.layout import Layout
 from storage_element.disk.staged import StagedUploads
+from storage_element.disk.staged_parts import StagedParts
 from storage_element.disk.wal.reader import LogDamaged, LogEnd, LogReader, Tail
 from storage_element.disk.wal.segments import Segments
 from storage_element.store.agreement import Agreement
@@ -156,8 +157,11 @@ class LogRecovery:
 class StagingRecovery:
     """Step 6. Raises StorageUnavailable when the disk cannot be read."""
 
-    def __init__(self, layout: Layout, filesystem: FileSystem, staged: StagedUploads, report: Report) -> None:
+    def __init__(
+        self, layout: Layout, filesystem: FileSystem, staged: StagedUploads, parts: StagedParts, report: Report
+    ) -> None:
         self._layout, self._filesystem, self._staged, self._report = layout, filesystem, staged, report
+        self._parts = parts
 
     def sweep(self, live: Collection[Path]) -> list[tuple[Agreement, int]]:
         """The uploads that go on, with the bytes that each has. `live` are files that requests are working on."""
@@ -175,6 +179,8 @@ class StagingRecovery:
             return [(agreed[upload_id], self._measured(agreed[upload_id], live)) for upload_id in sorted(going_on)]
 
     def _measured(self, agreement: Agreement, live: Collection[Path]) -> int:
+        if agreement.part_size is not None:
+            return sum(part.length for part in self._parts.read(agreement).values())
         # What a request of this process writes did not go through a power cut.
         if self._layout.part(agreement.upload_id) in live:
             return self._staged.measure(agreement.upload_id)
@@ -194,10 +200,11 @@ class StagingRecovery:
     def _set_aside(self, upload_id: UUID, live: Collection[Path]) -> None:
         """An agreement is flushed whole, and the log has what was agreed after that: one that cannot be read is damage.
         Nobody can go on with such an upload, and nobody need lose its bytes."""
-        for path in (self._layout.part(upload_id), self._layout.upload(upload_id)):
+        layout = self._layout
+        for path in (layout.part(upload_id), layout.parts(upload_id), layout.upload(upload_id)):
             if path not in live:
                 with contextlib.suppress(FileNotFoundError):
-                    self._filesystem.rename(path, self._layout.set_aside(path))
+                    self._filesystem.rename(path, layout.set_aside(path))
         self._report("an upload whose agreement cannot be read was set aside", str(upload_id))
 
     def _is_file(self, upload_id: UUID) -> bool:
@@ -205,7 +212,7 @@ class StagingRecovery:
 
     def _remove_leftover(self, name: str, going_on: Collection[UUID], live: Collection[Path]) -> None:
         path = self._layout.staging / name
-        upload_id = names.id_of_part(name) or names.id_of_upload(name)
+        upload_id = names.id_of_part(name) or names.id_of_parts(name) or names.id_of_upload(name)
         leftover = names.is_temporary(name) if upload_id is None else upload_id not in going_on
         if leftover and path not in live:
             self._filesystem.unlink(path)

@@ -28,6 +28,7 @@ from storage_element.disk.layout import Layout
 from storage_element.disk.opening import Opening, OpenRoot
 from storage_element.disk.recovery import Report, StagingRecovery
 from storage_element.disk.staged import StagedReader, StagedUploads
+from storage_element.disk.staged_parts import StagedParts
 from storage_element.disk.writer import RunningHash, Writer
 from storage_element.store import ports
 from storage_element.store.agreement import Agreement
@@ -65,6 +66,7 @@ class DataRoot:
         self._identity = Identity(self._layout, filesystem, self._durable, storage_id)
         self._committed = CommittedFiles(self._layout, filesystem)
         self._staged = StagedUploads(self._layout, filesystem, self._durable)
+        self.parts = StagedParts(self._layout, filesystem, self._durable, self.check)
         self.inspector = Inspector(self._layout, filesystem, self._durable, self._committed, self.check)
         self._index_path, self._now = (None if index_in_memory else self._layout.index), now
         self._opened: OpenRoot | None = None
@@ -105,7 +107,8 @@ class DataRoot:
         with self._live_lock:
             live = frozenset(self._live)
         self._opened = self._opening().run()
-        uploads = StagingRecovery(self._layout, self._filesystem, self._staged, self._report).sweep(live)
+        staging = StagingRecovery(self._layout, self._filesystem, self._staged, self.parts, self._report)
+        uploads = staging.sweep(live)
         return Found(self._identity.mode(), uploads, self.inspector.quarantine_bytes())
 
     def rebuild_index(self, progress: Progress) -> int:

@@ -55,6 +55,8 @@ class StagedUploads:
         with meaning():
             self._filesystem.close(self._filesystem.open(self._layout.part(agreement.upload_id), CREATE))
             try:
+                if agreement.part_size is not None:
+                    self._filesystem.close(self._filesystem.open(self._layout.parts(agreement.upload_id), CREATE))
                 self.agree(agreement)
             except BaseException:
                 self.forget(agreement.upload_id)
@@ -147,7 +149,7 @@ class StagedUploads:
 
     def forget(self, upload_id: UUID) -> None:
         """Removes what is left of it. The agreement goes first: bytes without one are swept up at the next start."""
-        for path in (self._layout.upload(upload_id), self._layout.part(upload_id)):
+        for path in (self._layout.upload(upload_id), self._layout.parts(upload_id), self._layout.part(upload_id)):
             with contextlib.suppress(OSError):
                 self._filesystem.unlink(path)
 

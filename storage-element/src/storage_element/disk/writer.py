@@ -33,6 +33,9 @@ class RunningHash:
         self.digest.update(piece)
         self.size += len(piece)
 
+    def hexdigest(self) -> str:
+        return self.digest.hexdigest()
+
     def copy(self) -> RunningHash:
         return RunningHash(self.digest.copy(), self.size)
 
@@ -138,7 +141,7 @@ class Writer:
     def checksum(self) -> str:
         """SHA-256 in hex of all that the file holds; read back where the running hash is not of all of it."""
         self.hash_on(self.size)
-        return self._hash.digest.hexdigest()
+        return self._hash.hexdigest()
 
     def running(self) -> RunningHash:
         return self._hash.copy()

@@ -6,9 +6,9 @@ from typing import Final
 from uuid import UUID
 
 from artstore_auth.guard import Credentials, Guard
-from artstore_core.errors import ValidationFailed
+from artstore_core.errors import Unauthorized, ValidationFailed
 from artstore_core.scopes import Principal, Scope
-from artstore_tickets import FileSubject, Ticket, Tickets
+from artstore_tickets import FileSubject, Ticket, Tickets, UploadSubject
 from fastapi import Request
 from fastapi.security import HTTPAuthorizationCredentials
 from fastapi.security.utils import get_authorization_scheme_param
@@ -39,18 +39,30 @@ class Access:
 
     async def read_bytes(self, request: Request, file_id: UUID) -> Ticket | None:
         """The ticket that opened the door; None when it was a token."""
-        ticket = request.query_params.get("ticket")
+        ticket = _ticket(request)
         if ticket is not None:
-            if len(ticket) > _MAX_TICKET_CHARACTERS:
-                raise ValidationFailed("The request is not valid", details={"ticket": "is too long"})
             return self._tickets.check(ticket, subject=FileSubject(file_id), method=request.method)
         await self._principal(request, Scope.FILES_READ)
         return None
+
+    def write_part(self, request: Request, upload_id: UUID, number: int) -> Ticket:
+        """The ticket that lets this part in: no token does. Raises Unauthorized, Forbidden."""
+        ticket = _ticket(request)
+        if ticket is None:
+            raise Unauthorized("A part needs a ticket.", headers={"WWW-Authenticate": 'Bearer realm="artstore"'})
+        return self._tickets.check(ticket, subject=UploadSubject(upload_id, number), method=request.method)
 
     async def _principal(self, request: Request, scope: Scope) -> Principal:
         principal = await self._guard.authenticate(_credentials(request))
         self._guard.check(principal, scope)
         return principal
+
+
+def _ticket(request: Request) -> str | None:
+    ticket = request.query_params.get("ticket")
+    if ticket is not None and len(ticket) > _MAX_TICKET_CHARACTERS:
+        raise ValidationFailed("The request is not valid", details={"ticket": "is too long"})
+    return ticket
 
 
 def _credentials(request: Request) -> HTTPAuthorizationCredentials | None:

@@ -38,13 +38,16 @@ class Reservation(BaseModel):
     the upload, begun or not, that this one is to be joined into: none of its parts is removed for having received nothing
     while another one receives something. `context` is kept as it is and told again with the upload's state.
 
-    Once more, for an upload that was begun without a size, it may bring one."""
+    Once more, for an upload that was begun without a size, it may bring one.
+
+    With a `part_size` its bytes come as parts of that size, the last one shorter, in any order: `PUT …/parts/{number}`."""
 
     model_config = ConfigDict(extra="forbid")
 
     size: Size | None = None
     part_of: UUID | None = None
     context: Context | None = None
+    part_size: Annotated[int, Field(ge=1, le=2**62)] | None = None
 
 
 class UploadState(BaseModel):
@@ -63,6 +66,27 @@ class UploadFound(UploadState):
     expires_at: Moment | None = None
     lasts_seconds: float | None = None
     file: File | None = None
+    part_size: int | None = None
+
+
+class PartReceived(BaseModel):
+    """`etag` as in the header: the part's SHA-256 in hex, in quotes."""
+
+    part_number: int
+    size: int
+    etag: str
+
+
+class PartThere(BaseModel):
+    number: int
+    size: int
+    sha256: Checksum
+
+
+class PartsThere(BaseModel):
+    """Those that are there, by number."""
+
+    parts: list[PartThere]
 
 
 MAX_PARTS: Final = 10_000
@@ -74,6 +98,15 @@ class Joining(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     parts: Annotated[list[UUID], Field(min_length=1, max_length=MAX_PARTS)]
+
+
+class Sealing(BaseModel):
+    """The SHA-256 of each part, in their order, and of the whole where it is known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parts: Annotated[list[Checksum], Field(max_length=MAX_PARTS)]
+    sha256: Checksum | None = None
 
 
 class Completion(BaseModel):

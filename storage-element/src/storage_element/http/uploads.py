@@ -15,7 +15,16 @@ from storage_element.http.access import Access
 from storage_element.http.body import SmallJsonRoute, body_of
 from storage_element.http.checksum import body_checksum
 from storage_element.http.download import FileResponse
-from storage_element.http.schemas import Completion, Joining, Reservation, UploadFound, UploadState
+from storage_element.http.schemas import (
+    Completion,
+    Joining,
+    PartsThere,
+    PartThere,
+    Reservation,
+    Sealing,
+    UploadFound,
+    UploadState,
+)
 from storage_element.store.uploads import Uploads
 from storage_element.store.workers import Workers
 
@@ -46,7 +55,9 @@ def uploads_router(
     )
     async def begin_upload(upload_id: UUID, reservation: Reservation, response: Response) -> UploadState:
         """Begin an upload and keep room for it."""
-        reserved = await uploads.reserve(upload_id, reservation.size, reservation.part_of, reservation.context)
+        reserved = await uploads.reserve(
+            upload_id, reservation.size, reservation.part_of, reservation.context, reservation.part_size
+        )
         response.status_code = 201 if reserved.new else 200
         return UploadState(upload_id=upload_id, offset=reserved.offset, size=reservation.size)
 
@@ -66,6 +77,22 @@ def uploads_router(
         """Make this empty upload of other uploads, which were filled in parallel and end with this."""
         offset, size = await uploads.concatenate(upload_id, joining.parts)
         return UploadState(upload_id=upload_id, offset=offset, size=size)
+
+    @json_router.post("/{upload_id}/seal")
+    async def seal_upload(upload_id: UUID, sealing: Sealing) -> UploadState:
+        """Take no parts any more: all are there, and are those that are named."""
+        await uploads.parts.seal(upload_id, sealing.parts, sealing.sha256)
+        offset, size = await uploads.offset(upload_id)
+        return UploadState(upload_id=upload_id, offset=offset, size=size)
+
+    @router.get("/{upload_id}/parts")
+    async def list_parts(upload_id: UUID) -> PartsThere:
+        """The parts that are there."""
+        there = await uploads.parts.there(upload_id)
+        listed = [
+            PartThere(number=number, size=there[number].length, sha256=there[number].sha256) for number in sorted(there)
+        ]
+        return PartsThere(parts=listed)
 
     @router.patch("/{upload_id}", status_code=204, responses=_AT_OFFSET, openapi_extra=_BYTES_IN)
     async def append_to_upload(
@@ -100,6 +127,7 @@ def uploads_router(
             context=None if found.agreement.context is None else dict(found.agreement.context),
             expires_at=found.last_received + lasts,
             lasts_seconds=staging_seconds,
+            part_size=found.agreement.part_size,
         )
 
     @router.get("/{upload_id}", responses=_BYTES_OUT, response_class=Response)

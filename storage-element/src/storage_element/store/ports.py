@@ -14,6 +14,7 @@ from artstore_core.modes import Mode
 
 from storage_element.store.agreement import Agreement
 from storage_element.store.changes import Change, Logged
+from storage_element.store.part import PartsDisk
 
 SHA256: Final = "sha256"
 
@@ -140,6 +141,9 @@ class Disk(Protocol):
     def check(self) -> None:
         """Raises StorageUnavailable unless the marker is there and this element's."""
         ...
+
+    @property
+    def parts(self) -> PartsDisk: ...
 
     @property
     def index(self) -> Index:

@@ -15,12 +15,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from artstore_core.errors import ArtStoreError, FileTooLarge
 from artstore_transfer import PIECE, pieces
 
-from storage_element.store.ports import Writer
 from storage_element.store.workers import Workers, settled
 
 FLUSH_EVERY_BYTES: Final = 32 * 1024 * 1024
@@ -52,11 +51,22 @@ class Body:
     length: int | None
 
 
+class Takes(Protocol):
+    """What bytes are received into. `flush` may run beside `write`."""
+
+    @property
+    def size(self) -> int: ...
+
+    def write(self, piece: bytes) -> None: ...
+
+    def flush(self) -> None: ...
+
+
 class Receiver:
     """Takes one body into one writer."""
 
     def __init__(
-        self, writer: Writer, workers: Workers, *, most: int, grow: Grow, flushed: Flushed | None = None
+        self, writer: Takes, workers: Workers, *, most: int, grow: Grow, flushed: Flushed | None = None
     ) -> None:
         self._writer, self._workers, self._most, self._grow, self._tell = writer, workers, most, grow, flushed
         self._write: asyncio.Future[None] | None = None

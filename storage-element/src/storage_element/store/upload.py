@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from artstore_core.errors import Conflict, NotFound
+from artstore_core.errors import Conflict, NotFound, RateLimited
 
 from storage_element.store.agreement import Agreement
 from storage_element.store.capacity import Hold
+from storage_element.store.listening import Listening
+from storage_element.store.part import Part
 
-SILENT_SECONDS: Final = 5.0
-"""A body that brought nothing for so long may be taken for one whose connection is dead, once somebody else comes."""
-_END_SECONDS: Final = 10.0
-"""How long the end of such a body may take: what came of it is flushed."""
+MOST_PARTS_AT_ONCE: Final = 32
+"""Of one upload. Each holds a few MiB of memory and, while it writes, one of the threads for the disk."""
 
 
 @dataclass(slots=True)
@@ -26,7 +25,6 @@ class Upload:
 
     agreement: Agreement
     hold: Hold
-    busy: bool = False
     turns: int = 0
     generation: int = 0
     logged: bool = False
@@ -34,9 +32,17 @@ class Upload:
     noted: int = 0
     """The change by which the agreement was last noted."""
     hash_so_far: Any = None
-    _waiting: asyncio.Timeout | None = None
-    _waiting_since: float = 0.0
-    _free: asyncio.Event = field(default_factory=asyncio.Event)
+    table: dict[int, Part] | None = None
+    """The parts that are there, by number; None until somebody has asked the disk."""
+    doubtful: set[int] = field(default_factory=set)
+    """Those of them whose bytes were not seen since the disk was opened."""
+    hash_turn: int = 0
+    """Counts how often what was hashed and what the table says came to nothing."""
+    hashing: bool = False
+    receiving: dict[int, Listening] = field(default_factory=dict)
+    """Parts that are on their way, by number."""
+    _alone: bool = False
+    _listening: Listening = field(default_factory=Listening)
 
     @property
     def size(self) -> int | None:
@@ -50,50 +56,76 @@ class Upload:
     def joined(self) -> bool:
         return self.agreement.joined
 
+    @property
+    def busy(self) -> bool:
+        return self._alone or bool(self.receiving)
+
     @contextlib.contextmanager
     def alone(self, generation: int) -> Iterator[None]:
         """Raises Conflict while another request works on it, and keeps others away. Never waits. `generation` is the
         element's as the request begins: what it writes is acknowledged in that one only."""
         if self.busy:
             raise in_use()
-        self._free.clear()
-        self.busy, self.generation = True, generation
+        self._listening.begin()
+        self._alone, self.generation = True, generation
         self.turns += 1
         try:
             yield
         finally:
-            self.busy = False
-            self._free.set()
+            self._alone = False
+            self._listening.end()
 
-    async def heard(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    @contextlib.contextmanager
+    def receives(self, number: int) -> Iterator[Listening]:
+        """One part, beside others. Raises Conflict while the same part comes from elsewhere, or somebody is alone with
+        the upload, and RateLimited."""
+        if self._alone or number in self.receiving:
+            raise in_use()
+        if len(self.receiving) >= MOST_PARTS_AT_ONCE:
+            raise RateLimited(
+                f"At most {MOST_PARTS_AT_ONCE} parts of an upload may come at once.", headers={"Retry-After": "1"}
+            )
+        listening = self.receiving[number] = Listening()
+        self.turns += 1
+        try:
+            yield listening
+        finally:
+            del self.receiving[number]
+            listening.end()
+
+    def heard(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """An append's body, up to where `free_of_the_dead` ends it."""
-        loop = asyncio.get_running_loop()
-        while True:
-            ended = False
-            self._waiting_since = loop.time()
-            try:
-                async with asyncio.timeout(None) as self._waiting:
-                    chunk = await anext(source, None)
-            except TimeoutError:
-                ended = self._waiting is not None and self._waiting.expired()
-                if not ended:
-                    raise
-            finally:
-                self._waiting = None
-            if ended or chunk is None:
-                return
-            yield chunk
+        return self._listening.heard(source)
 
     async def free_of_the_dead(self) -> None:
-        """Ends an append that waits for a body which has been silent for long: its client most likely lost its connection
-        and is the one that asks now. What came of it is kept. One whose bytes still come is left alone, so that two
-        clients cannot end each other for ever."""
-        waiting, now = self._waiting, asyncio.get_running_loop().time()
-        if waiting is not None and now - self._waiting_since >= SILENT_SECONDS:
-            waiting.reschedule(now)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_END_SECONDS):
-                    await self._free.wait()
+        """Ends an append whose body has been silent for long; what came of it is kept."""
+        await self._listening.end_the_dead()
+
+    async def free_of_dead_parts(self, *numbers: int) -> None:
+        """The same for parts, of which nothing is kept: for these, whose way they are in, or for all."""
+        for number in numbers or list(self.receiving):
+            if (listening := self.receiving.get(number)) is not None:
+                await listening.end_the_dead()
+
+    def found_anew(self, agreement: Agreement, hold: Hold) -> None:
+        """The disk was opened: what was known of it before counts no more."""
+        self.agreement, self.hold, self.noted = agreement, hold, 0
+        self.lose_hash()
+        self.table = None
+
+    def lose_hash(self) -> None:
+        self.hash_so_far = None
+        self.hash_turn += 1
+
+    def check_in_order(self) -> None:
+        """Raises Conflict for an upload whose bytes come as parts."""
+        if self.agreement.part_size is not None:
+            raise Conflict("This upload takes its bytes as parts, in any order.")
+
+    def check_sealed(self) -> None:
+        """Raises Conflict for parts that may still change."""
+        if self.agreement.part_size is not None and not self.agreement.sealed:
+            raise Conflict("The parts of this upload were not sealed.")
 
     def check_joined(self) -> None:
         """Raises Conflict for what is half a concatenation: its bytes are nobody's to go on from."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from artstore_core.errors import (
@@ -25,6 +25,8 @@ from storage_element.store.element import Element
 from storage_element.store.files import checksum_mismatch
 from storage_element.store.keeper import Keeper
 from storage_element.store.locks import KeyedLocks
+from storage_element.store.part_table import PartTables
+from storage_element.store.parts import Parts
 from storage_element.store.ports import Clock, Disk, Found, StagedReader, Writer
 from storage_element.store.receive import Body, BodyChecksum, too_large
 from storage_element.store.records import IncomingFile, record_of
@@ -50,8 +52,12 @@ class Standing:
     last_received: datetime
 
 
+MAX_PARTS: Final = 10_000
+
+
 class Uploads:
-    """Use cases on uploads. `max_request_bytes` limits one append, `max_file_bytes` the file."""
+    """Use cases on uploads. `max_request_bytes` limits one append or part, `max_file_bytes` the file; `part_seconds` is the
+    most that a part may take. Those on parts are in `parts`."""
 
     def __init__(
         self,
@@ -63,6 +69,7 @@ class Uploads:
         now: Clock,
         max_request_bytes: int,
         max_file_bytes: int,
+        part_seconds: float,
     ) -> None:
         self._disk, self._element, self._capacity = disk, element, capacity
         self._keeper, self._workers, self._now = keeper, workers, now
@@ -70,6 +77,9 @@ class Uploads:
         self._uploads: dict[UUID, Upload] = {}
         self._appending = Appending(disk, element, capacity, workers, max_request_bytes, max_file_bytes)
         self._concatenation = Concatenation(disk, element, capacity, workers, self._appending.agree, max_file_bytes)
+        self._tables = PartTables(lambda: disk.parts, workers)
+        self.parts = Parts(lambda: disk.parts, element, workers, self._tables, self._appending, self._get, part_seconds)
+        self._max_request_bytes = max_request_bytes
         self._one_at_a_time = KeyedLocks()
         element.on_open(self._found)
 
@@ -79,28 +89,33 @@ class Uploads:
         size: int | None,
         part_of: UUID | None = None,
         context: Mapping[str, Any] | None = None,
+        part_size: int | None = None,
     ) -> Reserved:
         """Begins an upload and keeps room for `size` bytes; once more, for an answer that was lost, changes nothing.
         `part_of` is the upload, begun or not, that it is to be joined into: both last as long as anything comes for one
         of its parts. `context` is kept for `standing`. One that was begun without a size is given it by the same call.
+        With a `part_size` its bytes come as parts of that size (`store.parts`).
 
-        Raises FileTooLarge, StorageFull, and Conflict for an id that is taken.
+        Raises ValidationFailed, FileTooLarge, StorageFull, and Conflict for an id that is taken.
         """
         await self._element.admit(Operation.UPLOAD)
         if size is not None and size > self._max_file_bytes:
             raise too_large(self._max_file_bytes)
+        if part_size is not None:
+            self._check_parts(size, part_size)
         async with self._one_at_a_time(upload_id):
             if (there := self._uploads.get(upload_id)) is not None:
                 if there.size is None and size is not None and context is None:
                     return await self._give_size(upload_id, there, size)
-                if (there.size, there.agreement.part_of, there.agreement.context) != (size, part_of, context):
+                if _asked(there.agreement) != (size, part_of, context, part_size):
                     raise Conflict("This upload was begun with another size, or as a part of another one.")
                 return Reserved(await self._measure(upload_id, there), new=False)
             if await self._keeper.find(upload_id) is not None:
                 raise Conflict("A file with this id exists.")
             disk = await self._workers.look(self._disk.usage)
             hold = self._capacity.hold(size or 0, self._element.used_bytes, disk)
-            await self._begin(Agreement(upload_id, size, self._now(), part_of=part_of, context=context), hold)
+            agreement = Agreement(upload_id, size, self._now(), part_of=part_of, context=context, part_size=part_size)
+            await self._begin(agreement, hold)
             return Reserved(0, new=True)
 
     async def standing(self, upload_id: UUID) -> Standing | File:
@@ -128,6 +143,7 @@ class Uploads:
         await self._element.admit(Operation.UPLOAD)
         upload = self._get(upload_id)
         upload.check_joined()
+        upload.check_sealed()
         turns = upload.turns
         reader = await self._workers.run(self._disk.open_upload, upload_id)
         try:
@@ -146,6 +162,7 @@ class Uploads:
         """
         await self._element.admit(Operation.UPLOAD)
         upload = self._get(upload_id)
+        upload.check_in_order()
         await upload.free_of_the_dead()
         with upload.alone(self._element.generation):
             upload.check_joined()
@@ -173,6 +190,7 @@ class Uploads:
         upload = self._get(upload_id)
         with upload.alone(self._element.generation):
             upload.check_joined()
+            upload.check_sealed()
             writer = await self._workers.run(self._disk.resume_upload, upload_id, upload.hash_so_far)
             try:
                 kept = await self._keep(upload_id, writer, incoming, size, checksum)
@@ -191,6 +209,8 @@ class Uploads:
             raise ValidationFailed("An upload cannot be used twice.", details={"parts": "must name each upload once"})
         await self._element.admit(Operation.UPLOAD)
         target = self._get(upload_id)
+        for one in (target, *(self._uploads[part] for part in parts if part in self._uploads)):
+            one.check_in_order()
         with ExitStack() as held:
             held.enter_context(target.alone(self._element.generation))
             done = target.joined and target.parts == tuple(parts)
@@ -213,6 +233,7 @@ class Uploads:
         async with self._one_at_a_time(upload_id):
             if (upload := self._uploads.get(upload_id)) is not None:
                 await upload.free_of_the_dead()
+                await upload.free_of_dead_parts()
                 with upload.alone(self._element.generation):
                     await self._remove(upload_id)
 
@@ -236,6 +257,11 @@ class Uploads:
                         return None
                     await self._remove(upload_id)
             return upload.hold.written
+
+    def _check_parts(self, size: int | None, part_size: int) -> None:
+        if size is None or part_size > self._max_request_bytes or size > part_size * MAX_PARTS:
+            reason = f"needs a size, at most {MAX_PARTS} parts, and at most {self._max_request_bytes} bytes for each"
+            raise ValidationFailed("The upload cannot have such parts.", details={"part_size": reason})
 
     async def _give_size(self, upload_id: UUID, upload: Upload, size: int) -> Reserved:
         with upload.alone(self._element.generation):
@@ -286,6 +312,8 @@ class Uploads:
 
     async def _measure(self, upload_id: UUID, upload: Upload) -> int:
         """Half a concatenation counts for nothing: whoever goes on begins at 0."""
+        if upload.agreement.part_size is not None:
+            return await self._tables.received(upload)
         size = await self._workers.run(self._disk.measure_upload, upload_id)
         return size if upload.joined else 0
 
@@ -321,5 +349,10 @@ class Uploads:
             known = before.get(agreement.upload_id)
             hold = self._capacity.hold_existing(agreement.size or 0, written)
             if known is not None:
-                known.agreement, known.hold, known.hash_so_far, known.noted = agreement, hold, None, 0
+                known.found_anew(agreement, hold)
             self._uploads[agreement.upload_id] = known or Upload(agreement, hold)
+
+
+def _asked(agreement: Agreement) -> tuple[Any, ...]:
+    """What whoever reserves it once more must ask for again."""
+    return agreement.size, agreement.part_of, agreement.context, agreement.part_size
