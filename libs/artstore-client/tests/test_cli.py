@@ -110,6 +110,8 @@ def test_a_download_that_fails_is_named_and_the_rest_is_done(stand: Stand, shell
         ["search", "--limit", "0"],
         ["search", "--mode", "magic"],
         ["upload", "x", "--metadata", "nothing"],
+        ["upload", "x", "--offline", "soon"],
+        ["upload", "x", "--parts", "0"],
         ["upload", "x", "--metadata", "{"],
         ["download", NOBODY, "-o", "-", "--output", "json"],
         ["download", NOBODY, NOBODY, "-o", "one-file"],
@@ -197,6 +199,53 @@ def test_ctrl_c_ends_it_quietly_and_leaves_no_half_file(stand: Stand, shell: She
     goes_on.set()
     assert (process.returncode, out, err) == (130, b"", b"")
     assert list(shell.folder.iterdir()) == []
+
+
+def test_a_rehearsal_asks_nobody(stand: Stand, shell: Shell) -> None:
+    for name in ("in/a.txt", "in/b.log", "in/deep/c.txt", "in/.git/d.txt"):
+        (shell.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (shell.folder / name).write_text("four")
+    done = shell.run("upload", "in", "--dry-run", "--include", "*.txt", "--exclude", ".git", "--output", "jsonl")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"path": "in/a.txt", "size": 4},
+        {"path": "in/deep/c.txt", "size": 4},
+    ]
+    assert (done.returncode, done.stderr, stand.requests) == (0, "artstore: 2 files, 8 bytes would be sent\n", [])
+
+
+def test_json_lines_tell_of_failures_too(stand: Stand, shell: Shell) -> None:
+    (shell.folder / "a").write_text("a")
+    done = shell.run("upload", "a", "missing", "--parallel", "1", "--output", "jsonl")
+    stored, failed = (json.loads(line) for line in done.stdout.splitlines())
+    assert stand.content[stored["file_id"]] == b"a"
+    assert failed == {"path": "missing", "error": {"code": "FileNotFoundError", "message": "No such file or directory"}}
+    assert done.returncode == 1
+
+
+def test_search_as_json_lines(stand: Stand, shell: Shell) -> None:
+    ids = [stand.put(b"x", f"{number}.txt") for number in range(2)]
+    lines = shell.run("search", "--output", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["file_id"] for line in lines] == ids
+
+
+def test_an_artstore_that_stays_away_is_75(stand: Stand, shell: Shell) -> None:
+    (shell.folder / "a").write_text("a")
+    away = [problem(503, "STORAGE_UNAVAILABLE", "down", Retry_After="0")] * 100
+    stand.canned["POST /api/v1/files/upload"] += away
+    done = shell.run("upload", "a", "--offline", "0")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "artstore: a: STORAGE_UNAVAILABLE: down" in done.stderr
+    shell.env["ARTSTORE_URL"] = "http://127.0.0.1:9"
+    assert shell.run("whoami").returncode == 75
+
+
+def test_an_artstore_that_comes_back_in_time_gets_the_file(stand: Stand, shell: Shell) -> None:
+    (shell.folder / "a").write_text("a")
+    stand.canned["POST /api/v1/files/upload"] += [problem(503, "STORAGE_UNAVAILABLE", "down", Retry_After="0")] * 6
+    done = shell.run("upload", "a", "--offline", "1h")
+    assert done.returncode == 0
+    assert done.stderr == "artstore: a: waiting: STORAGE_UNAVAILABLE: down [request req-1]\n"
+    assert len(stand.files) == 1
 
 
 def test_the_version() -> None:

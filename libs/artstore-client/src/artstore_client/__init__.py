@@ -14,6 +14,7 @@ from artstore_client.aio import AsyncArtStore
 from artstore_client.config import Config
 from artstore_client.discover import load_config
 from artstore_client.models import Downloaded, Identity, SearchHit, SearchPage, StoredFile
+from artstore_client.policy import UploadPolicy
 from artstore_client.retry import RetryPolicy
 from artstore_client.sync import ArtStore
 from artstore_client.version import __version__
@@ -29,6 +30,7 @@ __all__ = [
     "SearchHit",
     "SearchPage",
     "StoredFile",
+    "UploadPolicy",
     "__version__",
     "errors",
     "load_config",

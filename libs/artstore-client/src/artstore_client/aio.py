@@ -31,6 +31,8 @@ from artstore_client.models import (
     search_body,
 )
 from artstore_client.names import for_path
+from artstore_client.resumable.patience import OnNote
+from artstore_client.resumable.sending import Ways
 from artstore_client.source import OnProgress, Source
 from artstore_client.transport import Call, Transport, json_body
 
@@ -86,16 +88,25 @@ class AsyncArtStore:
         metadata: Mapping[str, Any] | None = None,
         retention_policy: Literal["temporary", "permanent"] | None = None,
         ttl_days: int | None = None,
+        resume: bool = True,
+        parallel: int | None = None,
         on_progress: OnProgress | None = None,
+        on_note: OnNote | None = None,
     ) -> StoredFile:
         """Stores a file and returns what the server knows of it.
 
         `source` is a path or a binary file object, read from where it stands, in worker threads, 1 MiB at a time; it is
-        not closed. `metadata` is a JSON object, `ttl_days` (1–365) is for temporary files. It is sent
-        again under one Idempotency-Key, so that it is stored once even where an answer was lost; a stream that cannot be
-        rewound is sent once, and after a failure the file may be there, or not.
+        not closed. `metadata` is a JSON object, `ttl_days` (1–365) is for temporary files.
 
-        Raises IntegrityError when another checksum was stored than was sent, SourceChanged when the file shrank.
+        What is smaller than `config.uploads.resumable_from` is one request. It is sent again under one Idempotency-Key,
+        so that it is stored once even where an answer was lost; a stream that cannot be rewound is sent once, and after a
+        failure the file may be there, or not. What is larger is sent by tus 1.0.0, a large file in `parallel` parts at a
+        time (None: as configured), and goes on where it was cut. With a path and `resume` even in another process: call
+        this again with the same arguments. `on_note` hears what people may want to know: that it waits, goes on, begins
+        anew.
+
+        Raises IntegrityError when another checksum was stored than was sent, SourceChanged when the file was changed
+        meanwhile; then nothing is stored. Raises AlreadyUploading while another upload of this path is under way.
         """
         fields = upload.form_fields(
             description=description,
@@ -108,13 +119,13 @@ class AsyncArtStore:
             opened = await Source.from_path(Path(source))
         else:
             opened = await Source.from_object(source)
+        policy = self.config.uploads
+        # Parts of a file object would be read from here and there, and not all that can be rewound likes that.
+        at_once = (parallel or policy.parallel) if opened.path else 1
+        ways = Ways(policy, self.config.retry, at_once, on_progress, on_note)
         try:
             return await upload.send(
-                self._transport,
-                opened,
-                fields,
-                filename=filename,
-                on_progress=on_progress,
+                self._transport, self.config, opened, fields, ways, filename=filename, resume=resume
             )
         finally:
             opened.close()

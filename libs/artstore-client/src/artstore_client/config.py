@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from artstore_client.errors import ConfigurationError
+from artstore_client.policy import UploadPolicy
 from artstore_client.retry import RetryPolicy
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -42,6 +43,7 @@ class Config:
     client_secret: str = field(repr=False)
     ca: Path | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    uploads: UploadPolicy = field(default_factory=UploadPolicy)
     connect_seconds: float = 10.0
     idle_seconds: float = 60.0
 

@@ -10,7 +10,8 @@ and a service that uses this SDK must not pass on another's 404 or 401 as its ow
       ProtocolError          an answer that ArtStore does not give
       IntegrityError         bytes that do not match their checksum
       NotAFile               a folder or a device where a file is needed
-      SourceChanged          a file that became shorter while it was uploaded
+      SourceChanged          a file that was changed while it was uploaded
+      AlreadyUploading       another program, or task, is sending the same file
       ApiError               an answer with a status of 400 or more
         OAuthError           from the token endpoint (RFC 6749 §5.2)
         BadRequest Unauthorized Forbidden NotFound Conflict Gone PreconditionFailed TooLarge TypeNotAllowed
@@ -51,7 +52,11 @@ class IntegrityError(ArtStoreClientError):
 
 
 class SourceChanged(ArtStoreClientError):
-    """The file became shorter while it was uploaded; nothing was stored."""
+    """The file was changed while it was uploaded; nothing was stored."""
+
+
+class AlreadyUploading(ArtStoreClientError):
+    """Another program, or another task of this one, is sending the same file with the same words to the same server."""
 
 
 class NotAFile(ArtStoreClientError, ValueError):

@@ -6,7 +6,9 @@ import hashlib
 import mimetypes
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,13 +23,21 @@ OnProgress = Callable[[int, int | None], None]
 """Called with the bytes done so far and of how many (None: not known), on the event loop's thread: must not block."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """By which a changed file is told: `size` in bytes, `modified_ns` in nanoseconds since 1970."""
+
+    size: int
+    modified_ns: int
+
+
 class Source:
     """A stretch of bytes, read from where the file object stands.
 
-    With a path, `size` and `sha256` are known before the first byte is sent: the file is read twice. The digest stands
-    in the part's headers, so it must come first; the second read comes from the page cache for all that fits in memory;
-    and a file that changes between the reads is refused by the server instead of being stored torn. With a file object
-    `sha256` is there when everything was read, to be compared with the answer.
+    For one request a path is `hashed` first, so that the file is read twice. The digest stands in the part's headers, so
+    it must come first; the second read comes from the page cache for all that fits in memory; and a file that changes
+    between the reads is refused by the server instead of being stored torn. With a file object `sha256` is there when
+    everything was read, to be compared with the answer. Resumable uploads read by `read_at`, and hash by themselves.
     """
 
     def __init__(self, file: BinaryIO, *, name: str, owned: bool) -> None:
@@ -37,23 +47,32 @@ class Source:
         self.sha256: bytes | None = None
         self.size: int | None = None
         self._start: int | None = None
+        self._reading = threading.Lock()
+        self.path: Path | None = None
+        self.fingerprint: Fingerprint | None = None
 
     @classmethod
     async def from_path(cls, path: Path) -> Source:
-        """Opens and hashes the file. Raises OSError, and ValueError NotAFile for a folder or a device."""
+        """Opens the file. Raises OSError, and ValueError NotAFile for a folder or a device."""
         source = await run_sync(_open, path)
         try:
             await source._locate()
-            source.size = 0
-            hashed = hashlib.sha256()
-            # In steps, so that a cancelled upload of a terabyte does not wait for its hash.
-            while piece := await run_sync(source._read, PIECE, hashed):
-                source.size += len(piece)
-            source.sha256 = hashed.digest()
         except BaseException:
             source.close()
             raise
+        source.path, source.fingerprint = path, source._stated()
         return source
+
+    async def hash_first(self) -> None:
+        """Reads a path's file to its end, and counts it: some files do not say how long they are."""
+        if not self._owned:
+            return
+        await run_sync(self._file.seek, 0)
+        self.size, hashed = 0, hashlib.sha256()
+        # In steps, so that a cancelled upload of a terabyte does not wait for its hash.
+        while piece := await run_sync(self._read, PIECE, hashed):
+            self.size += len(piece)
+        self.sha256 = hashed.digest()
 
     @classmethod
     async def from_object(cls, file: BinaryIO) -> Source:
@@ -91,6 +110,25 @@ class Source:
             raise SourceChanged(f"{self.name}: {self.size} bytes were announced and only {sent} are there")
         self.sha256 = self.sha256 or hashed.digest()
 
+    def read_at(self, offset: int, length: int) -> bytes:
+        """So many bytes from there on, or fewer; from any thread. Raises SourceChanged where there are none."""
+        start = (self._start or 0) + offset
+        if self._owned and hasattr(os, "pread"):
+            piece = os.pread(self._file.fileno(), length, start)
+        else:
+            with self._reading:
+                self._file.seek(start)
+                piece = self._file.read(length)
+        if not isinstance(piece, bytes):
+            raise TypeError("open the file in binary mode")
+        if not piece:
+            raise SourceChanged(f"{self.name}: {self.size} bytes were announced and only {offset} are there")
+        return piece
+
+    def unchanged(self) -> bool:
+        """Whether a path's file is as it was when it was opened; nothing is known of a file object."""
+        return self.fingerprint is None or self._stated() == self.fingerprint
+
     def close(self) -> None:
         """Closes what this opened; the caller's own file object stays open."""
         if self._owned:
@@ -106,6 +144,10 @@ class Source:
                 self._start = self.size = None
 
         await run_sync(locate)
+
+    def _stated(self) -> Fingerprint:
+        found = os.fstat(self._file.fileno())
+        return Fingerprint(found.st_size, found.st_mtime_ns)
 
     def _read(self, size: int, hashed: hashlib._Hash) -> bytes:
         piece = self._file.read(size)

@@ -41,8 +41,9 @@ class Call:
     """One request. `body` makes the content anew for each attempt.
 
     `idempotent`: repeated after connection failures, 429 and 502–504; otherwise only where nothing was done
-    (`nothing_done`). `replayable`: may be sent again at all; not so a stream that cannot be rewound. `key`: what makes a
-    call idempotent that would not be (Idempotency-Key).
+    (`nothing_done`). `replayable`: may be sent again at all; not so a stream that cannot be rewound. `once`: the caller
+    repeats it; only a token that ran out is renewed here. `key`: what makes a call idempotent that would not be
+    (Idempotency-Key).
     """
 
     method: str
@@ -53,6 +54,7 @@ class Call:
     replayable: bool = True
     authorised: bool = True
     patient: bool = False
+    once: bool = False
     key: str | None = None
 
 
@@ -88,11 +90,15 @@ class Transport:
 
     async def json(self, call: Call) -> Any:
         """The answer's JSON. Raises ApiError, ConnectionFailed, ProtocolError."""
-        response = await self._send(call, whole=True)
+        response = await self.answer(call)
         try:
             return response.json()
         except ValueError as error:
             raise ProtocolError(f"{call.method} {call.path} did not answer with JSON") from error
+
+    async def answer(self, call: Call) -> httpx.Response:
+        """The whole answer. Raises as `json` does."""
+        return await self._send(call, whole=True)
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[httpx.Response]:
@@ -118,6 +124,8 @@ class Transport:
                     await anyio.sleep(wait)
                     continue
                 failures += 1
+                if call.once:
+                    raise
                 again = call.idempotent or (call.replayable and nothing_done(error))
                 pause = self.retry.pause_after(error, failures) if again else None
                 if pause is None:

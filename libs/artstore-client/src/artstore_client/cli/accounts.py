@@ -80,7 +80,7 @@ def _ask(what: str, *, hidden: bool = False) -> str:
 
 
 def _show(identity: Identity, form: Output) -> None:
-    if form is Output.JSON:
-        print_json({**asdict(identity), "expires_in": round(identity.expires_in)})
+    if form is not Output.TEXT:
+        print_json({**asdict(identity), "expires_in": round(identity.expires_in)}, form)
     else:
         print_text(identity.subject, identity.url, " ".join(identity.scopes))

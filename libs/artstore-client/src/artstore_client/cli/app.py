@@ -48,7 +48,7 @@ def artstore(
     """Put files into ArtStore, find them, get them back.
 
     Exit codes: 0 all done, 1 something failed (named on stderr; the rest is done), 2 wrong usage or no configuration,
-    130 interrupted, 141 nobody reads stdout any more.
+    75 ArtStore could not be reached for too long (the same command again goes on with its uploads), 130 interrupted, 141 nobody reads stdout any more.
     """
     del output, version  # read from the context, used by the callback
 

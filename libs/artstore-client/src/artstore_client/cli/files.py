@@ -31,8 +31,8 @@ def info(
 
     async def work(store: AsyncArtStore) -> None:
         fields = (await store.info(file_id)).model_dump(mode="json")
-        if form is Output.JSON:
-            print_json(fields)
+        if form is not Output.TEXT:
+            print_json(fields, form)
             return
         for name, value in fields.items():
             if value not in (None, [], {}):
@@ -51,14 +51,14 @@ def download(
     ] = ".",
     output: OutputOption = None,
 ) -> None:
-    """Fetch files and check them. Prints an id and a path for each (text), or one array of them (json).
+    """Fetch files and check them. Prints an id and a path for each (text), or one array of them (json), or a line each (jsonl).
 
     In a folder the stored names are used and nothing is replaced; a file that you name is. With -o - stdout is the
     files' bytes and nothing else.
     """
     form = chosen(context, output)
-    if to == _STDOUT and form is Output.JSON:
-        raise typer.BadParameter("-o - leaves no room for --output json", param_hint="-o")
+    if to == _STDOUT and form is not Output.TEXT:
+        raise typer.BadParameter("-o - leaves no room for --output json or jsonl", param_hint="-o")
     if len(ids) > 1 and to != _STDOUT and not (Path(to).is_dir() or to.endswith(os.sep)):
         raise typer.BadParameter("several files need a folder", param_hint="-o")
 

@@ -11,12 +11,21 @@ from artstore_client.cli.output import Output
 
 OutputOption = Annotated[Output | None, typer.Option("--output", help="What to print on stdout.", show_default="text")]
 Retention = Literal["temporary", "permanent"]
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def chosen(context: typer.Context, here: Output | None) -> Output:
     """The command's own --output, or the one before the command's name."""
     everywhere = context.find_root().params.get("output")
     return here or (Output(everywhere) if everywhere else Output.TEXT)
+
+
+def duration(text: str) -> float:
+    """Seconds of `90`, `90s`, `15m`, `2h`, `1d`."""
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+        raise typer.BadParameter(f"{text!r} is no time such as 90s, 15m, 2h, 1d")
+    return float(number) * _UNITS[unit]
 
 
 def parse_metadata(values: list[str]) -> dict[str, Any] | None:

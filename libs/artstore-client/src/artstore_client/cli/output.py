@@ -20,6 +20,7 @@ words = Console(stderr=True, highlight=False)
 class Output(StrEnum):
     TEXT = "text"
     JSON = "json"
+    JSONL = "jsonl"
 
 
 def say(message: str) -> None:
@@ -34,7 +35,11 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     return document if indent else for_json(document)
 
 
-def print_json(value: Any) -> None:
+def print_json(value: Any, form: Output = Output.JSON) -> None:
+    """One value, over several lines or, as `jsonl`, on one."""
+    if form is Output.JSONL:
+        print(as_json(value), flush=True)
+        return
     lines = as_json(value, indent=2).split("\n")
     print("\n".join(for_json(line) for line in lines), flush=True)
 
@@ -45,7 +50,8 @@ def print_text(*columns: object) -> None:
 
 
 class Results:
-    """Results that come one after another: text lines as they come, or one JSON array that is closed in any case.
+    """Results that come one after another, as they come: text lines, JSON lines, or one JSON array that is closed in any
+    case.
 
     Beside a progress bar on the same terminal the lines go out through the bar's console.
     """
@@ -69,9 +75,16 @@ class Results:
         if self._output is Output.JSON:
             # The comma begins the next line, for nobody knows yet whether there is one.
             self._line(("[" if not self._count else ",") + as_json(item))
+        elif self._output is Output.JSONL:
+            self._line(as_json(item))
         else:
             self._line("\t".join(for_terminal(str(column)) for column in columns))
         self._count += 1
+
+    def failed(self, item: dict[str, Any]) -> None:
+        """Only JSON lines tell of failures: the other forms hold what was done, and stderr the rest."""
+        if self._output is Output.JSONL:
+            self._line(as_json(item))
 
     def _line(self, text: str) -> None:
         if self._through_words:

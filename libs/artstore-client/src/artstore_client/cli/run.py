@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import typer
@@ -15,9 +15,11 @@ from artstore_client.cli.output import say
 from artstore_client.config import Config
 from artstore_client.discover import load_config
 from artstore_client.errors import ArtStoreClientError, ConfigurationError
+from artstore_client.policy import UploadPolicy
+from artstore_client.resumable.patience import passes
 
-FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 128 + 2, 128 + 13
-"""The last two are what a shell reports for a process that SIGINT or SIGPIPE ended."""
+FAILED, USAGE, UNFINISHED, INTERRUPTED, BROKEN_PIPE = 1, 2, 75, 128 + 2, 128 + 13
+"""75 is EX_TEMPFAIL of sysexits.h. The last two are what a shell reports for a process that SIGINT or SIGPIPE ended."""
 
 Work = Callable[[AsyncArtStore], Awaitable[None]]
 
@@ -27,14 +29,17 @@ class Failures:
     """What failed is named at once; the exit code remembers that something did."""
 
     count: int = 0
+    passing: int = 0
 
     def add(self, what: object, error: Exception) -> None:
         self.count += 1
+        self.passing += passes(error)
         say(f"{what}: {reason(error)}")
 
     def settle(self) -> None:
+        """UNFINISHED where nothing was refused, and the same command may do it later."""
         if self.count:
-            raise typer.Exit(FAILED)
+            raise typer.Exit(UNFINISHED if self.passing == self.count else FAILED)
 
 
 def reason(error: Exception) -> str:
@@ -44,10 +49,12 @@ def reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def execute(work: Work, config: Config | None = None) -> None:
+def execute(work: Work, config: Config | None = None, *, uploads: UploadPolicy | None = None) -> None:
     """Runs the work with a client. Ends by typer.Exit when it fails."""
     try:
         config = config or load_config()
+        if uploads:
+            config = replace(config, uploads=uploads)
         anyio.run(_supervised, work, config)
     except ConfigurationError as error:
         say(str(error))
@@ -59,7 +66,7 @@ def execute(work: Work, config: Config | None = None) -> None:
         raise typer.Exit(BROKEN_PIPE) from error
     except (ArtStoreClientError, OSError) as error:
         say(str(error))
-        raise typer.Exit(FAILED) from error
+        raise typer.Exit(UNFINISHED if passes(error) else FAILED) from error
 
 
 async def _supervised(work: Work, config: Config) -> None:

@@ -71,6 +71,9 @@ def search(
         page = await store.search(query, limit=limit, offset=offset, **filters)
         if form is Output.JSON:
             print_json(page.model_dump(mode="json", exclude_unset=True))
+        elif form is Output.JSONL:
+            for hit in page.items:
+                print_json(hit.model_dump(mode="json", exclude_unset=True), form)
         else:
             _show(page)
 

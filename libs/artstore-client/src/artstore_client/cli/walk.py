@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 
@@ -16,16 +17,39 @@ class Found:
     problem: OSError | None = None
 
 
-def find(paths: Iterable[Path]) -> Iterator[Found]:
-    """Every file of the paths, those in folders in the order of their names, hidden ones too.
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Which files of a folder are meant: shell patterns for a name, or for the path from the named folder on (with `/`,
+    which `*` matches, too). No `include` means all; `exclude` outranks it, and leaves out whole folders."""
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    def takes(self, name: str, relative: str) -> bool:
+        return (not self.include or _matches(self.include, name, relative)) and self.enters(name, relative)
+
+    def enters(self, name: str, relative: str) -> bool:
+        """Whether a folder is looked into."""
+        return not _matches(self.exclude, name, relative)
+
+
+def _matches(patterns: Sequence[str], name: str, relative: str) -> bool:
+    return any(fnmatchcase(name, pattern) or fnmatchcase(relative, pattern) for pattern in patterns)
+
+
+_ALL = Patterns()
+
+
+def find(paths: Iterable[Path], patterns: Patterns = _ALL) -> Iterator[Found]:
+    """Every file of the paths, those in folders in the order of their names, hidden ones too, as the patterns say.
 
     A link to a file is that file. Links to folders are followed when named, not when found: they may lead in circles.
     """
     for path in paths:
-        yield from _inside(path) if path.is_dir() else [Found(path)]
+        yield from _inside(path, "", patterns) if path.is_dir() else [Found(path)]
 
 
-def _inside(folder: Path) -> Iterator[Found]:
+def _inside(folder: Path, above: str, patterns: Patterns) -> Iterator[Found]:
     try:
         with os.scandir(folder) as entries:
             children = sorted(entries, key=lambda entry: entry.name)
@@ -33,7 +57,9 @@ def _inside(folder: Path) -> Iterator[Found]:
         yield Found(folder, error)
         return
     for child in children:
+        relative = f"{above}{child.name}"
         if child.is_dir(follow_symlinks=False):
-            yield from _inside(Path(child.path))
-        elif not child.is_dir():
+            if patterns.enters(child.name, relative):
+                yield from _inside(Path(child.path), f"{relative}/", patterns)
+        elif not child.is_dir() and patterns.takes(child.name, relative):
             yield Found(Path(child.path))
