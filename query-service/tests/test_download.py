@@ -123,6 +123,31 @@ async def test_a_client_that_goes_away_lets_the_element_go(stored: Stored) -> No
     await until(let_go)
 
 
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+async def test_a_condition_in_two_headers_is_one_list(stored: Stored, name: str) -> None:
+    given = [*stored.headers.items(), (name, '"other"'), (name, f'"{stored.row.checksum}"')]
+    answer = await stored.http.get(stored.path, headers=given)
+    assert answer.status_code == (200 if name == "If-Match" else 304)
+
+
+async def test_head_of_a_file_that_is_not_given_out_is_409(stored: Stored, stack: ExitStack) -> None:
+    """As GET says, whose answer has words as well."""
+
+    async def refuses(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            body = b'{"error": {"code": "FILE_DAMAGED", "message": "x"}}'
+            headers = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
+            await send({"type": "http.response.start", "status": 409, "headers": headers})
+            return await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        return await send({"type": "lifespan.shutdown.complete"})
+
+    await stored.registry.element(ELEMENT, stack.enter_context(running_app(refuses)))
+    assert (await stored.get()).status_code == 409
+    assert (await stored.http.head(stored.path, headers=stored.headers)).status_code == 409
+
+
 async def test_only_the_elements_words_on_the_file_come_out(stored: Stored) -> None:
     answer = await stored.get()
     assert stored.element not in str(answer.headers)

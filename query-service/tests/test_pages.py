@@ -35,6 +35,19 @@ async def test_a_cursor_walks_over_every_row_once(many: Query, key: str, order: 
     body: dict[str, Any] = {"sort_by": key, "sort_order": order, "limit": 5}
     if key == "relevance":
         body |= {"query": "сметы", "mode": "fulltext"}
+    await _walks_over_all(many, body)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"query": "смет", "mode": "partial"}, {"query": "семта", "mode": "partial"}, {"query": "сме", "mode": "fulltext"}],
+)
+async def test_a_cursor_walks_over_what_is_only_like_what_was_asked_for(many: Query, asked: dict[str, Any]) -> None:
+    await _walks_over_all(many, asked | {"limit": 5})
+    await _walks_over_all(many, asked | {"limit": 5, "sort_by": "size"})
+
+
+async def _walks_over_all(many: Query, body: dict[str, Any]) -> None:
     whole = [item["file_id"] for item in (await many.search(**body | {"limit": 100}))["items"]]
     walked: list[str] = []
     cursor = None
@@ -87,10 +100,18 @@ async def test_a_cursor_of_another_search_is_refused(many: Query) -> None:
 async def test_a_forged_cursor_is_refused(many: Query, sort_by: str, key: object) -> None:
     body = {"sort_by": sort_by, "limit": 5, "query": "a"}
     digest = _digest(SearchRequest.model_validate(body))
-    text = json.dumps([digest, key, uuid4().hex])
+    text = json.dumps([digest, key, uuid4().hex, False])
     forged = base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
     error = (await many.search(400, cursor=forged, **body))["error"]
     assert error["details"].keys() == {"cursor"}
+
+
+async def test_a_cursor_cannot_loosen_what_may_not_be(many: Query) -> None:
+    body = {"limit": 5, "query": "смета-1", "mode": "exact"}
+    digest = _digest(SearchRequest.model_validate(body))
+    text = json.dumps([digest, NOW.isoformat(), uuid4().hex, True])
+    forged = base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    assert (await many.search(400, cursor=forged, **body))["error"]["details"].keys() == {"cursor"}
 
 
 async def test_totals_are_exact_to_ten_thousand_and_beyond_on_demand(query: Query, migrated: Database) -> None:

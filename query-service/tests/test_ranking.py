@@ -8,12 +8,14 @@ from typing import Any
 
 import asyncpg
 import pytest
+from artstore_postgres.engine import make_engine
 from artstore_testing.postgres import Database
-from query_service.db.conditions import WORDS_IN_NAME, compose, relevance
-from query_service.db.queries import query as statement
-from query_service.db.search import EXACT_UP_TO, RANKED
+from query_service.db import engine
+from query_service.db.ranking import EXACT_UP_TO, RANKED
+from query_service.db.search import SearchIndex
 from query_service.search.request import SearchRequest
 from query_support import NOW, Query, Row
+from sqlalchemy import event
 
 MANY = RANKED + 300
 _FILES = """
@@ -25,12 +27,16 @@ FROM generate_series(1, $1::int) n
 """
 
 
-@pytest.fixture
-async def many(query: Query, migrated: Database) -> Query:
-    connection = await asyncpg.connect(migrated.url())
-    await connection.execute(_FILES, MANY)
+async def fill(database: Database, count: int) -> None:
+    connection = await asyncpg.connect(database.url())
+    await connection.execute(_FILES, count)
     await connection.execute("ANALYZE files")
     await connection.close()
+
+
+@pytest.fixture
+async def many(query: Query, migrated: Database) -> Query:
+    await fill(migrated, MANY)
     return query
 
 
@@ -70,33 +76,58 @@ async def test_an_old_file_with_the_words_in_its_name_is_still_first(many: Query
     assert first == {old.original_filename, older.original_filename}
 
 
-async def test_only_so_many_are_taken_apart(many: Query, migrated: Database) -> None:
-    """What bounds the time: the rows that are ranked, and that the index finds the others without looking into them."""
-    assert (await many.search(query="договор", limit=1))["total"] == MANY
-    request = SearchRequest(query="договор")
-    composed = compose(request, None)
-    sql = statement(
-        "search_ranked",
-        words_in_name=WORDS_IN_NAME,
-        relevance=relevance(request),
-        conditions=composed.conditions,
-        listed="SELECT file_id, sort_key FROM ranked",
-        after=composed.after,
-        direction="DESC",
-        marked_filename="NULL",
-        marked_description="NULL",
-    ).text
-    values = {":web_query": "'договор'", ":newest_limit": EXACT_UP_TO, ":ranked_limit": RANKED, ":count_limit": 10_001}
-    for name, value in (values | {":limit": 101, ":offset": 0}).items():
-        sql = sql.replace(name, str(value))
-    connection = await asyncpg.connect(migrated.url("artstore_query"))
-    plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"))[0]["Plan"]
+@pytest.fixture
+async def crowd(query: Query, migrated: Database) -> Query:
+    await fill(migrated, 18_000)
+    return query
+
+
+@pytest.mark.usefixtures("crowd")
+async def test_of_very_many_only_the_newest_are_read(migrated: Database) -> None:
+    """What bounds the time: how many rows are read, and how many taken apart."""
+    caught: list[tuple[str, tuple[Any, ...]]] = []
+    made = make_engine(
+        migrated.url("artstore_query"), application="test", pool_size=1, settings=engine.SETTINGS,
+        isolation_level=engine.ISOLATION,
+    )  # fmt: skip
+    event.listen(made.sync_engine, "before_cursor_execute", lambda *given: caught.append((given[2], given[3])))
+    hits = await SearchIndex(engine.Database(made), 60).search(SearchRequest(query="договор"), None, 101)
+    await made.dispose()
+    assert len(hits.hits) == 101
+    assert (hits.total_exact, hits.ranking_exact) == (False, False)
+    assert 14_000 < hits.total < 22_000
+    ranked = [(sql, values) for sql, values in caught if "search_ranked" in sql]
+    assert len(ranked) == 1
+    connection = await asyncpg.connect(migrated.url("artstore_query"), server_settings=engine.SETTINGS)
+    plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {ranked[0][0]}", *ranked[0][1]))
     await connection.close()
-    parts = {node["Subplan Name"]: node for node in nodes(plan) if "Subplan Name" in node}
-    assert parts["CTE newest"]["Actual Rows"] == MANY
+    parts = {node["Subplan Name"]: node for node in nodes(plan[0]["Plan"]) if "Subplan Name" in node}
+    assert EXACT_UP_TO < parts["CTE hits"]["Actual Rows"] < 16_000
     assert parts["CTE ranked"]["Actual Rows"] == RANKED
-    used = {node.get("Index Name") for node in nodes(parts["CTE newest"])}
-    assert "files_uploaded_at_idx" not in used
+
+
+async def test_facets_of_very_many_are_of_the_newest(query: Query, migrated: Database) -> None:
+    await fill(migrated, 26_000)
+    found = await query.search(query="договор", facets=["content_type"], limit=1)
+    counted = found["facets"]["content_type"][0]["count"]
+    assert (found["facets_exact"], 15_000 < counted < 25_000) == (False, True)
+    few = await query.search(query="договор", max_size=1000, facets=["content_type"], limit=1)
+    assert (few["facets_exact"], few["facets"]["content_type"][0]["count"]) == (True, 1000)
+
+
+async def test_a_wrong_guess_of_the_planner_changes_no_answer(crowd: Query) -> None:
+    """It expects every hit among the newest: those have no such word, and the older ones are found all the same."""
+    await crowd.registry.change("UPDATE files SET description = NULL WHERE size < 17990")
+    asked: list[dict[str, Any]] = [
+        {"query": "договор"},
+        {"query": '"договор поставки"'},
+        {"query": "дого", "mode": "partial"},
+    ]
+    for body in asked:
+        found = await crowd.search(**body)
+        assert (found["total"], found["total_exact"], found["ranking_exact"]) == (11, True, True)
+        assert len(found["items"]) == 11
+        assert (await crowd.search(**body, exact_total=True))["total"] == 11
 
 
 def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:

@@ -63,17 +63,34 @@ async def stocked(
         ("north", REPORT),
         ("отчёт or зебра", REPORT),
         ("отчёт -черновик", REPORT),
+        ('отчёт -"отчёт годовой"', REPORT),
         ("run house", HOUSES),
         ("house", HOUSES),
         ("jpg", HOUSES),
         ("заметка", NOTES),
+        ("годовой отч", REPORT),
+        ("hous", HOUSES),
     ],
 )
 async def test_fulltext_finds_words_in_any_form(stocked: Query, words: str, found: Row) -> None:
     assert await stocked.names(query=words, mode="fulltext") == [found.original_filename]
 
 
-@pytest.mark.parametrize("words", ["зебра", "отчёт -итоги", '"отчёт годовой"', "!!!", "-", '"', "' OR 1=1 --", "отч"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "зебра",
+        "отчёт -итоги",
+        '"отчёт годовой"',
+        "!!!",
+        "-",
+        '"',
+        "' OR 1=1 --",
+        "от",
+        "отч -final",
+        'отчёт -"годовой отчёт"',
+    ],
+)
 async def test_fulltext_finds_nothing_where_there_is_nothing(stocked: Query, words: str) -> None:
     assert await stocked.names(query=words, mode="fulltext") == []
 
@@ -88,17 +105,22 @@ async def test_stop_words_alone_are_searched_as_plain_words(stocked: Query) -> N
         ("тчёт", REPORT),
         ("ГОД 2025", REPORT),
         ("отчет-20", REPORT),
-        ("0%_n", NOTES),
+        ("0%_notes", NOTES),
         ("ouse", HOUSES),
         ("скан", None),
         ("год зебра", []),
-        ("%", NOTES),
-        ("\\", []),
+        ("100 %", NOTES),
+        ("0%_n", []),
+        ("fi", REPORT),
+        ("б", REPORT),
+        ("in", HOUSES),
+        ("ль", []),
     ],
 )
 async def test_partial_finds_parts_taken_literally(stocked: Query, words: str, found: Row | list[Row] | None) -> None:
     wanted = [REPORT, HOUSES] if found is None else [found] if isinstance(found, Row) else found
-    assert await stocked.names(query=words, mode="partial") == [row.original_filename for row in wanted]
+    by_time = await stocked.names(query=words, mode="partial", sort_by="uploaded_at")
+    assert by_time == [row.original_filename for row in wanted]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +190,55 @@ async def test_a_word_in_the_name_outranks_one_in_the_description(query: Query) 
     assert scores[-1] > 0
 
 
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("гадовой", REPORT),
+        ("отчтё", REPORT),
+        ("бухгалтрия финал", None),
+        ("fianl", REPORT),
+        ("housse", HOUSES),
+        ("зебрра", None),
+    ],
+)
+async def test_typing_errors_are_forgiven_in_names(stocked: Query, typed: str, name: Row | None) -> None:
+    assert await stocked.names(query=typed, mode="partial") == ([name.original_filename] if name else [])
+    assert await stocked.names(query=typed, mode="exact") == []
+
+
+async def test_what_was_typed_rightly_is_not_mixed_with_what_is_like_it(query: Query) -> None:
+    await query.registry.add(Row("договор.pdf"), Row("догвор.pdf"), Row("отчёты.pdf"), Row("отче наш.pdf"))
+    assert await query.names(query="догвор", mode="partial") == ["догвор.pdf"]
+    assert await query.names(query="отче", mode="fulltext") == ["отче наш.pdf"]
+
+
+async def test_partial_ranks_the_name_above_the_rest_and_a_whole_word_above_a_part(query: Query) -> None:
+    await query.registry.add(
+        Row("переучёт.pdf"),
+        Row("a.pdf", description="учёт склада"),
+        Row("Учёт склада.pdf", uploaded_at=NOW - timedelta(days=9)),
+    )
+    assert await query.names(query="учёт", mode="partial") == ["Учёт склада.pdf", "переучёт.pdf", "a.pdf"]
+    newest = await query.names(query="учёт", mode="partial", sort_by="uploaded_at")
+    assert newest[-1] == "Учёт склада.pdf"
+
+
+async def test_numbers_after_a_numero_sign_are_words(query: Query) -> None:
+    await query.registry.add(Row("Договор №118 «Север».pdf", description="Акт № 45…"))
+    for words in ("договор 118", "№118", "45", "север"):
+        assert await query.names(query=words) == ["Договор №118 «Север».pdf"]
+    (found,) = (await query.search(query="118 север акт"))["items"]
+    marks = found["highlights"]
+    assert marks["original_filename"] == ["Договор №<mark>118</mark> «<mark>Север</mark>».pdf"]
+    assert marks["description"] == ["<mark>Акт</mark> № 45…"]
+
+
+async def test_words_with_accents_are_marked_where_they_stand(query: Query) -> None:
+    await query.registry.add(Row("Résumé_Müller.pdf", description="Straße nach Köln"))
+    (found,) = (await query.search(query="resume muller strasse"))["items"]
+    assert found["highlights"]["original_filename"] == ["<mark>Résumé</mark>_<mark>Müller</mark>.pdf"]
+
+
 async def test_highlights_are_escaped_html_of_the_original_text(stocked: Query) -> None:
     (report,) = (await stocked.search(query="годового отчета", mode="fulltext"))["items"]
     assert report["highlights"]["original_filename"] == ["<mark>Годовой</mark>_<mark>отчёт</mark>-2025.final.pdf"]
@@ -205,7 +276,9 @@ async def test_expired_and_deleted_files_hide_unless_status_asks(query: Query) -
 
 
 async def test_facets_count_all_hits_not_the_page(stocked: Query) -> None:
-    found = await stocked.search(facets=["file_extension", "tags", "status"], limit=1)
+    found = await stocked.search(
+        facets=["file_extension", "tags", "status", "year", "retention_policy", "content_type", "uploaded_by"], limit=1
+    )
     assert found["facets"] == {
         "file_extension": [{"value": value, "count": 1} for value in ("jpg", "pdf", "txt")],
         "tags": [
@@ -214,6 +287,10 @@ async def test_facets_count_all_hits_not_the_page(stocked: Query) -> None:
             {"value": "заметки", "count": 1},
         ],
         "status": [{"value": "active", "count": 3}],
+        "year": [{"value": "2026", "count": 3}],
+        "retention_policy": [{"value": "permanent", "count": 3}],
+        "content_type": [{"value": value, "count": 1} for value in ("application/pdf", "image/jpeg", "text/plain")],
+        "uploaded_by": [{"value": "sa:sa_test_0001", "count": 2}, {"value": "user:anna", "count": 1}],
     }
     assert (await stocked.search())["facets"] == {}
 
@@ -228,7 +305,14 @@ async def test_facets_count_all_hits_not_the_page(stocked: Query) -> None:
         {"offset": -1},
         {"sort_by": "checksum"},
         {"sort_by": "relevance"},
-        {"sort_by": "relevance", "query": "a", "mode": "partial"},
+        {"sort_by": "relevance", "query": "a", "mode": "exact"},
+        {"sort_by": "relevance", "mode": "partial"},
+        {"query": "%", "mode": "partial"},
+        {"query": "\\ -", "mode": "partial"},
+        {"query": "-отчёт"},
+        {"query": "house or -отчёт"},
+        {"query": '-"годовой отчёт" -final'},
+        {"query": " ".join("x" * 51)},
         {"facets": ["metadata"]},
         {"tags": "сканы"},
         {"metadata": "north"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from artstore_kit.settings import ServiceSettings, VerifyingSettings
 from artstore_tickets import parse_key
@@ -27,6 +27,10 @@ class Settings(VerifyingSettings):
     ticket_master_key: SecretStr = Field(description="32 bytes in base64; each element's ticket key is derived from it")
     statement_seconds: float = Field(default=15.0, gt=0, description="How long one SQL statement may run")
 
+    loose_seconds: float = Field(
+        default=1.0, gt=0, description="How long something like it may be looked for where nothing was found"
+    )
+
     cache_seconds: float = Field(
         default=45.0, ge=0, le=60, description="How long a file is known without asking; 0: off"
     )
@@ -38,6 +42,9 @@ class Settings(VerifyingSettings):
     downloads_at_once: int = Field(default=250, ge=0, description="By account and process; 0: no limit")
     searches_at_once: int = Field(
         default=10, ge=0, description="By account and process; more wait a moment; 0: no limit"
+    )
+    redirect: Literal["off", "internal"] = Field(
+        default="off", description="internal: our Envoy fetches a file's bytes from the element itself, where it can"
     )
     retry_seconds: float = Field(default=3.0, ge=0, description="How long an element is tried before the first byte")
     resume_seconds: float = Field(default=30.0, ge=0, description="The same, once bytes have gone out")

@@ -37,10 +37,13 @@ from query_service.files.links import Links
 from query_service.files.lookup import Clock
 from query_service.files.news import Changes, running
 from query_service.files.readiness import StorageProbe
+from query_service.files.shortcut import ElementShortcut
 from query_service.http import files, search
 from query_service.http import links as links_routes
 from query_service.http.door import reader
 from query_service.metrics import QueryMetrics
+from query_service.search.service import Index
+from query_service.search.spare import WithSpare
 
 SERVICE = ServiceInfo(
     name="query-service",
@@ -67,6 +70,11 @@ def _database(url: SecretStr, settings: Settings, tracing: Tracing) -> Database:
         isolation_level=ISOLATION,
     )
     return Database(engine)
+
+
+def _index(database: Database, replica: Database | None, loose_seconds: float) -> Index:
+    index = SearchIndex(database, loose_seconds)
+    return WithSpare(SearchIndex(replica, loose_seconds), spare=index) if replica else index
 
 
 def _hot_files(rows: FileRows, settings: Settings, metrics: QueryMetrics) -> tuple[HotFiles, Changes]:
@@ -99,7 +107,8 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         opening=Patience(settings.retry_seconds),
         resuming=Patience(settings.resume_seconds),
     )
-    downloads = Downloads(hot, elements, rows, clock, metrics)
+    shortcut = ElementShortcut(settings.ticket_master_bytes, clock) if settings.redirect == "internal" else None
+    downloads = Downloads(hot, elements, rows, clock, metrics, shortcut)
     links = Links(hot, settings.ticket_master_bytes, settings.public_url or settings.issuer, clock)
     rate, slots = RequestRate(settings.requests_per_second, metrics), DownloadSlots(settings.downloads_at_once, metrics)
     turns, door = SearchTurns(settings.searches_at_once, metrics), reader(guard, rate)
@@ -127,7 +136,7 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         routers=[
             files.router(downloads, slots, door),
             links_routes.router(links, downloads, slots, rate, door),
-            search.router(SearchIndex(replica or database), turns, door),
+            search.router(_index(database, replica, settings.loose_seconds), turns, door),
         ],
         checks=[
             Check("postgresql", database.probe),

@@ -16,6 +16,7 @@ class QueryMetrics:
         self.marked_deleted = self._counter("marked_deleted", "Files found gone on their element and marked so")
         self.retries = self._counter("element_retries", "Requests to an element that were sent once more")
         self.resumes = self._counter("download_resumes", "Downloads that went on after an element broke off")
+        self.redirects = self._counter("redirects", "Downloads that the gateway was sent to the element for")
         self.broken = self._counter("downloads_broken", "Downloads that could not go on")
         self.limited = Counter(
             "artstore_query_limited_total", "Requests answered with 429", ["limit"], registry=registry

@@ -17,6 +17,7 @@ from artstore_core.errors import (
     UpstreamFailed,
 )
 from artstore_kit.logs import get_logger
+from artstore_transfer import CONDITION_FAILED, OUTSIDE
 
 from query_service.clients.patience import NotNow
 from query_service.files.lookup import Home
@@ -27,8 +28,10 @@ _SAID: Final[Mapping[str, ArtStoreError]] = {
     "NOT_FOUND": NotFound("There is no such file"),
     "FILE_DAMAGED": FileDamaged("The file is damaged, and its bytes are not given out"),
     "MODE_NOT_ALLOWED": ModeNotAllowed("The file is on a storage element that gives out no bytes now"),
-    "PRECONDITION_FAILED": PreconditionFailed("The file is not the one that the condition names"),
+    "PRECONDITION_FAILED": PreconditionFailed(CONDITION_FAILED),
 }
+_UNSAID: Final[Mapping[int, ArtStoreError]] = {404: _SAID["NOT_FOUND"], 409: _SAID["FILE_DAMAGED"]}
+"""An answer to HEAD has no body that could say more; nor has ours."""
 MAX_BODY_BYTES: Final = 64 * 1024
 
 
@@ -41,14 +44,14 @@ async def refusal(response: httpx.Response, home: Home) -> ArtStoreError:
         await response.aclose()
     if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         outside = {"Content-Range": response.headers["content-range"]} if "content-range" in response.headers else {}
-        return InvalidRange("The range lies outside the file", headers=outside)
+        return InvalidRange(OUTSIDE, headers=outside)
     said = _SAID.get(code)
+    if response.request.method == "HEAD":
+        said = _UNSAID.get(status)
     if said is not None and status == said.status:
         return type(said)(said.message)
-    if response.request.method == "HEAD" and status == httpx.codes.NOT_FOUND:
-        return NotFound("There is no such file")  # an answer to HEAD has no body that could say whose words it is
     if status == httpx.codes.PRECONDITION_FAILED:
-        return PreconditionFailed("The file is not the one that the condition names")
+        return PreconditionFailed(CONDITION_FAILED)
     _log.error("element refused a download", storage_id=home.storage_id, status=status, code=code)
     if status == httpx.codes.SERVICE_UNAVAILABLE:
         return NotNow("The storage element that has this file cannot give it out now")

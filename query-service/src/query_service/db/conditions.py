@@ -10,19 +10,27 @@ from artstore_core.files import FileStatus
 
 from query_service.search.cursor import Position
 from query_service.search.request import Facet, Mode, SearchRequest, SortBy, SortOrder
-from query_service.search.words import START, STOP, parts, web_query
+from query_service.search.words import ANY_LETTER, START, STOP, beginning, indexable, mistyped, parts, wanted, web_query
 
 _NAME: Final = "artstore_search_fold(f.original_filename)"
 _TEXT: Final = "artstore_search_text(f.original_filename, f.description, f.tags)"
-_DOCUMENT: Final = "artstore_search_document(f.original_filename, f.description, f.tags, f.metadata)"
+_WORDS: Final = "artstore_search_words(f.original_filename, f.description, f.tags, f.metadata)"
+DAY: Final = "CAST(f.uploaded_at AT TIME ZONE 'UTC' AS date)"
+"""In the same index as the words: of a common word, only what is of these days is read."""
 _EXTENSION: Final = "artstore_search_extension(f.original_filename)"
-_SOUGHT: Final = "artstore_search_query(:web_query)"
-WORDS_IN_NAME: Final = """(
+_SOUGHT: Final = "artstore_search_terms(:web_query)"
+_WANTED: Final = "artstore_search_terms(:wanted)"
+_BEGINNING: Final = " && to_tsquery('public.artstore', artstore_search_fold(:beginning) || ':*')"
+_LOWERED: Final = "replace(lower(original_filename), 'ё', 'е')"
+"""A name as it is folded but for accents, at a third of the price."""
+_STEMS_IN_NAME: Final = f"""(
     SELECT count(*) FROM unnest((
-        SELECT tsvector_to_array(to_tsvector(
-            'pg_catalog.russian', artstore_search_split(artstore_search_fold(:web_query))))
-    )) AS stem(word) WHERE position(stem.word IN artstore_search_fold(original_filename)) > 0)"""
-"""How many stems of the query the name has: cheap, and right enough for which hits are worth ranking."""
+        SELECT tsvector_to_array(to_tsvector('pg_catalog.russian', artstore_search_plain(:wanted)))
+    )) AS stem(word) WHERE position(stem.word IN {_LOWERED}) > 0)"""
+_BEGINS: Final = r"(^|[\n -/:-@\[-`{-~])"
+"""Before a word. Only of characters that are named one by one can an index of trigrams know that they are in no word."""
+_WEIGHTS: Final = "'{0.05, 0.2, 0.4, 1.0}'"
+"""Of D, C, B, A: metadata, description, tags, name."""
 _HEADLINE: Final = f"HighlightAll=true, StartSel={START}, StopSel={STOP}"
 
 _LIVES: Final = "(f.expires_at IS NULL OR f.expires_at > now())"
@@ -50,8 +58,6 @@ SORT_KEY: Final[Mapping[SortBy, str]] = {
     SortBy.UPLOADED_AT: "f.uploaded_at",
     SortBy.ORIGINAL_FILENAME: _NAME,
     SortBy.SIZE: "f.size",
-    # Weights of D, C, B, A; divided by the logarithm of the length, so that long descriptions do not win by length.
-    SortBy.RELEVANCE: f"ts_rank('{{0.1, 0.3, 0.6, 1.0}}', {_DOCUMENT}, {_SOUGHT}, 1)",
 }
 _AFTER: Final[Mapping[SortBy, str]] = {
     SortBy.UPLOADED_AT: "after_moment",
@@ -66,22 +72,36 @@ FACET_VALUES: Final[Mapping[Facet, str]] = {
     Facet.UPLOADED_BY: "(VALUES (f.uploaded_by))",
     Facet.RETENTION_POLICY: "(VALUES (f.retention_policy))",
     Facet.STATUS: "(VALUES (f.status))",
+    Facet.YEAR: "(VALUES (CAST(extract(year FROM f.uploaded_at AT TIME ZONE 'UTC') AS text)))",
 }
 
 
 @dataclass(slots=True)
 class Composed:
-    """Fragments of `search_page` and the values of their parameters."""
+    """Fragments of `search_page` and `search_ranked`, and the values of their parameters."""
 
     conditions: str
     after: str
     values: dict[str, Any] = field(default_factory=dict)
+    sought: str | None = None
+    """What to highlight."""
+    relevance: str = "NULL"
+    taken_apart: str = ""
+    """Joins what relevance needs more than once and is dear."""
+    nearness: str = "0"
+    """A cheap guess at relevance, from the name alone."""
+    rechecked: bool = False
+    """The index knows candidates only: each has to be taken apart to see whether it is a hit."""
 
 
-def compose(request: SearchRequest, after: Position | None) -> Composed:
-    values: dict[str, Any] = {}
-    conditions = [_STATUS[request.status], *_filters(request, values), *_sought(request, values)]
-    return Composed(" AND ".join(conditions), _after(request, after, values), values)
+def compose(request: SearchRequest, after: Position | None, *, loosely: bool = False) -> Composed:
+    """`loosely`: search.request.SearchRequest.loosened says how; only where it says that it can be."""
+    composed = Composed("", "")
+    values = composed.values
+    conditions = [_STATUS[request.status], *_filters(request, values), *_sought(request, composed, loosely)]
+    composed.conditions = " AND ".join(conditions)
+    composed.after = _after(request, after, values)
+    return composed
 
 
 def _filters(request: SearchRequest, values: dict[str, Any]) -> Iterator[str]:
@@ -95,23 +115,83 @@ def _filters(request: SearchRequest, values: dict[str, Any]) -> Iterator[str]:
         if request.mode is Mode.EXACT:
             yield f"{_NAME} = artstore_search_fold(:filename)"
         else:
-            yield f"{_NAME} LIKE artstore_search_pattern(:filename)"
+            yield _has_part(_NAME, "filename", indexed=indexable(request.filename))
 
 
-def _sought(request: SearchRequest, values: dict[str, Any]) -> Iterator[str]:
+def _has_part(text: str, name: str, *, indexed: bool) -> str:
+    """A part of one or two letters is in no trigram, but the beginning of a word is."""
+    if indexed:
+        return f"{text} LIKE artstore_search_pattern(:{name})"
+    literal = rf"regexp_replace(artstore_search_fold(:{name}), '(\W)', '\\\1', 'g')"
+    return f"{text} ~ ('{_BEGINS}' || {literal})"
+
+
+def _sought(request: SearchRequest, composed: Composed, loosely: bool) -> Iterator[str]:
     if request.query is None:
         return
+    values = composed.values
     match request.mode:
         case Mode.EXACT:
             values["query"] = request.query
             yield f"({_NAME} = artstore_search_fold(:query) OR f.tags @> ARRAY[CAST(:query AS text)])"
         case Mode.PARTIAL:
-            for number, part in enumerate(parts(request.query)):
-                values[f"part_{number}"] = part
-                yield f"{_TEXT} LIKE artstore_search_pattern(:part_{number})"
+            yield from _parts(request.query, composed, loosely)
         case Mode.FULLTEXT:
-            values["web_query"] = web_query(request.query)
-            yield f"{_DOCUMENT} @@ {_SOUGHT}"
+            found = _terms(request.query, composed, loosely)
+            composed.rechecked = '"' in request.query
+            composed.nearness = _STEMS_IN_NAME
+            yield f"{_WORDS} @@ {found}"
+
+
+def _terms(query: str, composed: Composed, loosely: bool) -> str:
+    """What to find. To rank and to mark, what is not to be found is left out: ts_rank makes nothing of it."""
+    values = composed.values
+    split = beginning(query) if loosely else None
+    typed = ""
+    if split is None:
+        values["web_query"], values["wanted"] = web_query(query), wanted(query)
+    else:
+        values["web_query"], values["beginning"] = split
+        values["wanted"], typed = wanted(split[0]), _BEGINNING
+    composed.sought = f"({_WANTED}{typed})"
+    composed.taken_apart = f"CROSS JOIN LATERAL (SELECT {_WORDS} AS words OFFSET 0) AS apart"
+    # Divided by the logarithm of the length, so that long descriptions do not win by it. More for words that stand side
+    # by side as they were asked for, and for a name that has them letter by letter.
+    composed.relevance = f"""CAST(
+        ts_rank({_WEIGHTS}, apart.words, {composed.sought}, 1)
+        + 0.2 * ts_rank({_WEIGHTS}, apart.words, phraseto_tsquery('pg_catalog.russian', artstore_search_plain(:wanted)), 1)
+        + 0.1 * word_similarity(artstore_search_plain(:wanted), artstore_search_plain(f.original_filename)) AS real)"""
+    return f"({_SOUGHT}{typed})"
+
+
+def _parts(query: str, composed: Composed, loosely: bool) -> Iterator[str]:
+    """In the name above in the rest, a whole word above a part of one."""
+    values, given = composed.values, parts(query)
+    any_indexable = any(indexable(part) for part in given)
+    near, guess = [], []
+    for number, part in enumerate(given):
+        name = f"part_{number}"
+        values[name] = part
+        folded = f"artstore_search_fold(:{name})"
+        near.append(f"greatest(word_similarity({folded}, {_NAME}), 0.4 * word_similarity({folded}, {_TEXT}))")
+        guess.append(f"CAST(position({folded} IN {_LOWERED}) > 0 AS int)")
+        if loosely:
+            yield _like(part, name, folded, values)
+        else:
+            yield _has_part(_TEXT, name, indexed=any_indexable)
+    values["query"] = query
+    alike = f"similarity(artstore_search_fold(:query), {_NAME})"
+    composed.relevance = f"CAST(({' + '.join(near)}) / {len(near)} * 0.9 + {alike} * 0.1 AS real)"
+    composed.nearness = "file_id" if loosely else " + ".join(guess)
+
+
+def _like(part: str, name: str, folded: str, values: dict[str, Any]) -> str:
+    """Most trigrams are the same; or one letter is another, or two changed places, which leaves few of them the same."""
+    ways = [f"{folded} <% {_NAME}"]
+    for number, other in enumerate(mistyped(part)):
+        values[f"{name}_{number}"] = other
+        ways.append(f"{_NAME} LIKE replace(artstore_search_pattern(:{name}_{number}), chr({ord(ANY_LETTER)}), '_')")
+    return f"({' OR '.join(ways)})"
 
 
 def _after(request: SearchRequest, after: Position | None, values: dict[str, Any]) -> str:
@@ -124,13 +204,8 @@ def _after(request: SearchRequest, after: Position | None, values: dict[str, Any
     return f"(sort_key, file_id) {'<' if request.sort_order is SortOrder.DESC else '>'} ({key}, :after_id)"
 
 
-def relevance(request: SearchRequest) -> str:
-    return SORT_KEY[SortBy.RELEVANCE] if request.by_words else "NULL"
-
-
-def marked(request: SearchRequest, column: str, table: str) -> str:
+def marked(composed: Composed, column: str, table: str) -> str:
     """The column with marks around what was found. Letters keep their places, so marks carry over to the original."""
-    if not request.by_words:
+    if composed.sought is None:
         return "NULL"
-    text = f"artstore_search_split({table}.{column})"
-    return f"ts_headline('pg_catalog.russian', {text}, {_SOUGHT}, '{_HEADLINE}')"
+    return f"artstore_search_marked({table}.{column}, {composed.sought}, '{_HEADLINE}')"

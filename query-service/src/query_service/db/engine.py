@@ -13,6 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from query_service.search.service import TookTooLong
+
 _log = get_logger(__name__)
 
 POOL_SIZE = 20
@@ -23,6 +25,11 @@ _MAY_WRITE = text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
 SETTINGS = {
     "default_transaction_read_only": "on",
     "jit": "off",  # compiling a plan takes longer than running one that has indexes
+    "plan_cache_mode": "force_custom_plan",  # which plan is good depends on how many files have the words
+    "work_mem": "32MB",  # a bitmap that does not fit forgets which rows it means, and each is taken apart again
+    "max_parallel_workers_per_gather": "0",  # starting a worker takes longer than most searches
+    "random_page_cost": "1.1",
+    "pg_trgm.word_similarity_threshold": "0.5",  # how far a word of mode partial may be mistyped
 }
 
 
@@ -57,7 +64,7 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         cause = driver_error(error)
         if isinstance(cause, asyncpg.QueryCanceledError):
-            raise StorageUnavailable("The search took too long: narrow it, or try again later") from error
+            raise TookTooLong("The search took too long: narrow it, or try again later") from error
         if isinstance(cause, asyncpg.SerializationError):
             # A replica replays what the primary cleaned up, and gives up the statements in its way.
             raise StorageUnavailable("The registry of files was busy with something else", retry_after=1) from error

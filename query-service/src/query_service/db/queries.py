@@ -9,7 +9,9 @@ from typing import Any, Final
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Date,
     DateTime,
+    Double,
     Float,
     Integer,
     Text,
@@ -39,6 +41,8 @@ _TYPES: Final[dict[str, TypeEngine[Any]]] = {
     "newest_limit": Integer(),
     "offset": BigInteger(),
     "ranked_limit": Integer(),
+    "share": Double(),
+    "since": Date(),
     "tags": ARRAY(Text()),
     "uploaded_after": DateTime(timezone=True),
     "uploaded_before": DateTime(timezone=True),

@@ -27,6 +27,8 @@ class Position:
 
     key: datetime | str | int | float
     file_id: UUID
+    loosely: bool = False
+    """Whether the list is of what is only like what was asked for."""
 
 
 def _moment(value: Any) -> datetime:
@@ -65,7 +67,9 @@ _READERS: Final[Mapping[SortBy, Callable[[Any], datetime | str | int | float]]] 
 
 def encode(request: SearchRequest, position: Position) -> str:
     key = position.key.isoformat() if isinstance(position.key, datetime) else position.key
-    text = json.dumps([_digest(request), key, position.file_id.hex], ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(
+        [_digest(request), key, position.file_id.hex, position.loosely], ensure_ascii=False, separators=(",", ":")
+    )
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
@@ -77,11 +81,11 @@ def decode(request: SearchRequest) -> Position | None:
         raise _refused("goes without offset")
     try:
         padded = request.cursor + "=" * (-len(request.cursor) % 4)
-        digest, key, file_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        position = Position(_READERS[request.order](key), UUID(hex=file_id))
+        digest, key, file_id, loosely = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        position = Position(_READERS[request.order](key), UUID(hex=file_id), loosely is True)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
         raise _refused("is not a cursor of this search") from None
-    if digest != _digest(request):
+    if digest != _digest(request) or (position.loosely and not request.can_be_loosened):
         raise _refused("belongs to another search")
     return position
 

@@ -10,6 +10,8 @@ from artstore_core.pages import DEFAULT_LIMIT, MAX_LIMIT
 from artstore_core.retention import RetentionPolicy
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from query_service.search.words import beginning, indexable, parts
+
 MAX_QUERY = 1000
 MAX_BIGINT = 2**63 - 1
 MAX_OFFSET = 100_000
@@ -19,9 +21,10 @@ MAX_OFFSET = 100_000
 class Mode(StrEnum):
     """How `query` is compared.
 
-    `exact`: the whole file name, or a whole tag. `partial`: each word is a part of the name, description or tags.
+    `exact`: the whole file name, or a whole tag. `partial`: each word is a part of the name, description or tags; one of
+    one or two letters is the beginning of a word there. Where nothing is found, typing errors are forgiven in names.
     `fulltext`: words in any grammatical form in name, tags, description and metadata; `"…"`, `or` and `-` as in web
-    searches. Letter case, and ё or е, never matter.
+    searches. Where nothing is found, the last word may be the beginning of one. Letter case, and ё or е, never matter.
     """
 
     EXACT = "exact"
@@ -48,6 +51,7 @@ class Facet(StrEnum):
     UPLOADED_BY = "uploaded_by"
     RETENTION_POLICY = "retention_policy"
     STATUS = "status"
+    YEAR = "year"
 
 
 def _storable(text: str) -> str:
@@ -98,7 +102,9 @@ class SearchRequest(BaseModel):
     uploaded_after: Annotated[Moment | None, Field(description="From this instant on")] = None
     uploaded_before: Annotated[Moment | None, Field(description="Before this instant")] = None
     metadata: Annotated[Metadata | None, Field(description="The file's metadata contains this object")] = None
-    sort_by: Annotated[SortBy | None, Field(description="Absent: relevance in fulltext with a query, else time")] = None
+    sort_by: Annotated[
+        SortBy | None, Field(description="Absent: relevance in fulltext and partial with a query, else time")
+    ] = None
     sort_order: SortOrder = SortOrder.DESC
     facets: Annotated[list[Facet], Field(max_length=len(Facet))] = []
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
@@ -108,9 +114,22 @@ class SearchRequest(BaseModel):
 
     @property
     def by_words(self) -> bool:
-        """Whether there are words to rank and to highlight."""
+        """Whether there are words to highlight, and a score to show."""
         return self.mode is Mode.FULLTEXT and self.query is not None
 
     @property
+    def rankable(self) -> bool:
+        return self.mode is not Mode.EXACT and self.query is not None
+
+    @property
     def order(self) -> SortBy:
-        return self.sort_by or (SortBy.RELEVANCE if self.by_words else SortBy.UPLOADED_AT)
+        return self.sort_by or (SortBy.RELEVANCE if self.rankable else SortBy.UPLOADED_AT)
+
+    @property
+    def can_be_loosened(self) -> bool:
+        """Whether, when nothing is found, something like it may be looked for."""
+        if self.query is None:
+            return False
+        if self.mode is Mode.PARTIAL:
+            return all(indexable(part) for part in parts(self.query))
+        return self.mode is Mode.FULLTEXT and beginning(self.query) is not None

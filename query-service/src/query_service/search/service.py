@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from artstore_core.errors import ValidationFailed
+from artstore_core.errors import StorageUnavailable, ValidationFailed
 
 from query_service.search.answer import FacetValue, Found, SearchAnswer
 from query_service.search.cursor import Position, decode, encode
 from query_service.search.request import Facet, Mode, SearchRequest, SortBy
-from query_service.search.words import MAX_PARTS, parts
+from query_service.search.words import MAX_PARTS, MAX_WORDS, only_excludes, parts, searchable, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,31 @@ class Hits:
     total_exact: bool
     ranking_exact: bool
     facets: Mapping[Facet, list[FacetValue]]
+    facets_exact: bool = True
+
+
+class TookTooLong(StorageUnavailable):
+    """PostgreSQL is there, and gave up at the limit of time."""
 
 
 class Index(Protocol):
-    """What is known of all files, as of one instant. Raises StorageUnavailable when it cannot be asked."""
+    """What is known of all files, as of one instant. Raises StorageUnavailable when it cannot be asked, or TookTooLong."""
 
-    async def search(self, request: SearchRequest, after: Position | None, limit: int) -> Hits: ...
+    async def search(
+        self, request: SearchRequest, after: Position | None, limit: int, *, loosely: bool = False
+    ) -> Hits: ...
 
 
 async def search(index: Index, request: SearchRequest) -> SearchAnswer:
-    """Raises ValidationFailed for what cannot be honoured together."""
-    if request.sort_by is SortBy.RELEVANCE and not request.by_words:
-        raise ValidationFailed("Nothing to rank by", details={"sort_by": "relevance needs mode fulltext and a query"})
-    if request.mode is Mode.PARTIAL and len(parts(request.query or "")) > MAX_PARTS:
-        raise ValidationFailed("The query is too long", details={"query": f"has more than {MAX_PARTS} words"})
-    found = await index.search(request, decode(request), request.limit + 1)
+    """Raises ValidationFailed for what cannot be honoured together, or would have every file looked at."""
+    _check(request)
+    after = decode(request)
+    loosely = after is not None and after.loosely
+    found = await index.search(request, after, request.limit + 1, loosely=loosely)
+    if not found.total and not loosely and request.can_be_loosened:
+        # In time or not at all: that nothing was found is an answer too.
+        with suppress(TookTooLong):
+            found, loosely = await index.search(request, after, request.limit + 1, loosely=True), True
     page, more = found.hits[: request.limit], len(found.hits) > request.limit
     return SearchAnswer(
         items=[hit.file for hit in page],
@@ -56,5 +67,26 @@ async def search(index: Index, request: SearchRequest) -> SearchAnswer:
         total_exact=found.total_exact,
         ranking_exact=found.ranking_exact,
         facets=dict(found.facets),
-        next_cursor=encode(request, page[-1].position) if more else None,
+        facets_exact=found.facets_exact,
+        next_cursor=encode(request, replace(page[-1].position, loosely=loosely)) if more else None,
     )
+
+
+def _check(request: SearchRequest) -> None:
+    if request.sort_by is SortBy.RELEVANCE and not request.rankable:
+        raise _refused("Nothing to rank by", sort_by="relevance needs mode fulltext or partial, and a query")
+    query = request.query or ""
+    if request.mode is Mode.PARTIAL and query:
+        if len(parts(query)) > MAX_PARTS:
+            raise _refused("The query is too long", query=f"has more than {MAX_PARTS} words")
+        if not any(searchable(part) for part in parts(query)):
+            raise _refused("Nothing to look for", query="has neither a letter nor a digit")
+    if request.mode is Mode.FULLTEXT and query:
+        if len(words(query)) > MAX_WORDS:
+            raise _refused("The query is too long", query=f"has more than {MAX_WORDS} words")
+        if only_excludes(query):
+            raise _refused("Nothing to look for", query="says, alone or after an `or`, only what not to find")
+
+
+def _refused(message: str, **details: str) -> ValidationFailed:
+    return ValidationFailed(message, details=details)

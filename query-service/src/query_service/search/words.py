@@ -12,15 +12,22 @@ from dataclasses import dataclass
 from typing import Final
 
 SEPARATORS: Final = "._-/\\@:,;+=()[]{}<>|#&!?*\"'`~^%$…—–«»№“”„•·\x02\x03\t\r\n"
-"""What the migrations' `artstore_search_split` turns into spaces, one for one."""
+"""Of a query, as spaces. The index needs fewer (`artstore_search_plain`): its parser knows most of them for what they are."""
 
 START, STOP = "\x02", "\x03"
-"""Marks around a found word, as PostgreSQL is told to set them. Splitting takes them out of the text first."""
+"""Marks around a found word, as PostgreSQL is told to set them. Taken out of the text first."""
 
 _OPERATORS: Final = frozenset('"-')  # of websearch_to_tsquery
 _SPLIT: Final = str.maketrans({char: " " for char in SEPARATORS if char not in _OPERATORS})
-_HYPHEN_WITHIN: Final = re.compile(r"(?<=[^\s\"-])-+|-+(?=[\s\"-]|$)")
+_HYPHEN_WITHIN: Final = re.compile(r"(?<=[^\s\"-])-+|-+(?=[\s-]|$)")
+_TOKEN: Final = re.compile(r'-?"[^"]*"?|\S+')
+_INDEXABLE: Final = re.compile(r"[^\W_]{3}")
+_MIN_BEGINNING: Final = 3
+_MIN_MISTYPED: Final = 5
+_MAX_MISTYPED: Final = 14
+ANY_LETTER: Final = "\x02"
 MAX_PARTS: Final = 20
+MAX_WORDS: Final = 50
 """Each costs a look into the index."""
 
 _CONTEXT: Final = 60
@@ -35,6 +42,55 @@ def web_query(query: str) -> str:
 def parts(query: str) -> list[str]:
     """The words that `partial` looks for."""
     return query.split()
+
+
+def words(query: str) -> list[str]:
+    """The words and phrases of a web search, each with its operators."""
+    return _TOKEN.findall(web_query(query))
+
+
+def only_excludes(query: str) -> bool:
+    """Whether one of the things that may be there instead of another is only said not to be: all files but some."""
+    groups: list[list[str]] = [[]]
+    for word in words(query):
+        if word.lower() == "or":
+            groups.append([])
+        else:
+            groups[-1].append(word)
+    return any(group and all(word.startswith("-") for word in group) for group in groups)
+
+
+def wanted(query: str) -> str:
+    """The query without what it excludes."""
+    return " ".join(word for word in words(query) if not word.startswith("-"))
+
+
+def mistyped(part: str) -> list[str]:
+    """What may have been meant: two letters in the wrong order, or ANY_LETTER instead of one. Nothing for what is no word."""
+    if not part.isalnum() or not _MIN_MISTYPED <= len(part) <= _MAX_MISTYPED:
+        return []
+    pairs = ((part[:at], part[at], part[at + 1], part[at + 2 :]) for at in range(len(part) - 1))
+    swapped = [f"{before}{second}{first}{after}" for before, first, second, after in pairs if first != second]
+    return swapped + [f"{part[:at]}{ANY_LETTER}{part[at + 1 :]}" for at in range(1, len(part))]
+
+
+def indexable(part: str) -> bool:
+    """Whether an index of trigrams can look for it anywhere in a word."""
+    return _INDEXABLE.search(part) is not None
+
+
+def searchable(part: str) -> bool:
+    """Whether it has a letter or digit, without which it is in no index."""
+    return any(char.isalnum() for char in part)
+
+
+def beginning(query: str) -> tuple[str, str] | None:
+    """The query less its last word, and that word, where it may be one that is still being typed."""
+    found = words(query)
+    if not found or not found[-1].isalnum() or len(found[-1]) < _MIN_BEGINNING or query.count('"') % 2:
+        return None
+    rest = found[:-1]
+    return (" ".join(rest), found[-1]) if not rest or rest[-1].lower() != "or" else None
 
 
 @dataclass(frozen=True, slots=True)
