@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,8 @@ async def running(database_url: str, issuer: TokenIssuer, directory: Path) -> As
         jwks_url=f"http://127.0.0.1:{free_port()}/jwks.json",
         jwks_cache_file=cache,
         database_url=SecretStr(database_url),
+        ticket_master_key=SecretStr(base64.b64encode(bytes(32)).decode()),
+        store_dir=directory / "renditions",
     )
     async with (
         LifespanManager(build(settings)) as manager,
@@ -56,5 +59,5 @@ async def test_without_postgresql_it_fails(issuer: TokenIssuer, tmp_path: Path) 
 
 async def test_unknown_paths_have_the_agreed_form(database: Database, issuer: TokenIssuer, tmp_path: Path) -> None:
     async with running(database.url(), issuer, tmp_path) as http:
-        answer = await http.get("/api/v1/renditions/x")
+        answer = await http.get("/api/v1/renditions/x/nothing")
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -35,6 +36,7 @@ def test_spans_of_the_callers_trace_are_exported(database: Database) -> None:
             "RS_ISSUER": "https://artstore.test",
             "RS_JWKS_URL": "http://127.0.0.1:1",
             "RS_PORT": str(port),
+            "RS_TICKET_MASTER_KEY": base64.b64encode(bytes(32)).decode(),
             "OTEL_EXPORTER_OTLP_ENDPOINT": url,
         }
         command = [sys.executable, "-m", "render_service", "serve"]

@@ -1,0 +1,1 @@
+"""Storage elements, and S3."""

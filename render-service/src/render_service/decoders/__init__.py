@@ -1,0 +1,1 @@
+"""Making pictures of files, each in a process of its own that can do no harm."""

@@ -1,0 +1,1 @@
+"""Renditions in a directory."""

@@ -1,0 +1,1 @@
+"""The edge: JSON, pictures and events."""

@@ -1,0 +1,1 @@
+"""What is to be converted, by whom, and how it went."""

@@ -1,0 +1,1 @@
+"""What was made of a file, and how viewers get it."""
