@@ -84,7 +84,7 @@ unit: venv ## Unit, contract and integration tests, on a real PostgreSQL and a r
 
 .PHONY: e2e
 e2e: venv ## End to end: the whole stack, through Envoy, with real clients
-	$(BIN)/pytest -q --durations 10 --durations-min 4 tests/e2e tests/faults
+	$(BIN)/pytest -q --durations 10 --durations-min 4 tests/e2e tests/browser tests/range tests/faults
 
 .PHONY: openapi
 openapi: venv ## Write openapi/*.yaml anew from the code
@@ -106,6 +106,27 @@ power-cut: venv ## 240 power cuts of a real ext4 under a busy element, then with
 two-replicas: venv ## Two replicas of admin behind Envoy, one killed every few seconds, two minutes of mixed load
 	ARTSTORE_REPLICAS_SECONDS=120 $(BIN)/pytest -q -s admin-service/tests/test_two_replicas.py
 
+.PHONY: fuzz-render
+fuzz-render: venv ## 1,200 files of the corpus, each harmed at random, through the decoders
+	ARTSTORE_FUZZ_COUNT=1200 $(BIN)/pytest -q -n 2 render-service/tests/test_decoders_fuzz.py
+
+.PHONY: soak-download
+soak-download: venv ## 64 slow readers of 1 GiB and the memory they cost; elements killed under 200 downloads; both on both ways
+	$(BIN)/python tests/range/soak_download
+
+.PHONY: soak-render
+soak-render: venv ## 500 previews while render's workers are killed at random and the database is restarted
+	ARTSTORE_SOAK_JOBS=500 ARTSTORE_SOAK_KILLS=20 ARTSTORE_SOAK_DECODE_SECONDS=0.2 $(BIN)/pytest -q -s \
+		render-service/tests/test_deaths.py
+
+.PHONY: soak-upload
+soak-upload: venv ## 10 GiB in rough weather: client, ingester, gateway, element killed, 30 s offline (MIB=256: a small one)
+	PYTHONPATH=tests/support $(BIN)/python tests/soak/soak_upload.py $(if $(MIB),--mib $(MIB))
+
+.PHONY: soak-replicas
+soak-replicas: venv ## 50 uploads of 200 MiB at once while ingester replicas are killed at random (MIB=20: small ones)
+	PYTHONPATH=tests/support $(BIN)/python tests/soak/soak_replicas.py $(if $(MIB),--mib $(MIB))
+
 ##@ Figures
 
 .PHONY: bench-big-file
@@ -116,9 +137,25 @@ bench-big-file: venv ## 3 GiB through the gateway and back: speed beside the dis
 bench-storage: venv ## The element beside nginx and copyparty: 1 GiB and 10 KiB, up and down, 1 to 64 clients
 	$(BIN)/python -m bench.storage
 
+.PHONY: bench-upload
+bench-upload: venv ## Uploads through the gateway beside nginx, bare forwarding, copyparty, Swift: 1 GiB and 10 KiB; about 20 min
+	$(BIN)/python -m bench.transfers upload
+
+.PHONY: bench-download
+bench-download: venv ## Downloads through the gateway beside nginx, rclone, copyparty, Swift: 1 GiB and 10 KiB; about 15 min
+	$(BIN)/python -m bench.transfers download
+
 .PHONY: bench-million
 bench-million: venv ## An element with 1,000,000 files: start, rebuild of the index, pages, memory
 	$(BIN)/python -m bench.million_files
+
+.PHONY: bench-search
+bench-search: venv ## Search on 1,000,000 rows, every mode and 20 filters, through the gateway and beside the bare SQL (SEARCH_ARGS)
+	$(BIN)/python -m bench.search $(SEARCH_ARGS)
+
+.PHONY: bench-relevance
+bench-relevance: venv ## How good search's order is: NDCG@10 of the judged queries
+	$(BIN)/python -m bench.relevance
 
 .PHONY: bench-burn
 bench-burn: venv ## Burn the database: 100,000 files of two elements come back and are compared row by row; time and rate
@@ -127,3 +164,7 @@ bench-burn: venv ## Burn the database: 100,000 files of two elements come back a
 .PHONY: bench-rebuild
 bench-rebuild: venv ## The registry from 1,000,000 files of an element: rate, memory, and what 100 changes cost then
 	$(BIN)/python -m bench.rebuild
+
+.PHONY: bench-render
+bench-render: venv ## Previews beside pdftoppm, mutool, vips and ImageMagick: 100 pages, a photograph, a deep zoom; office documents
+	PYTHONPATH=tests/corpus $(BIN)/python -m bench.render

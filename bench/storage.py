@@ -146,7 +146,7 @@ class Bench:
         if "nginx" not in self._makers or not any("small" in case.kind for case in cases):
             return []
         with self._fresh("nginx") as (server, watch):
-            small = Small(server, self._ids, self._directory)
+            small = Small(server, self._ids)
             return [_measured("nothing", Case("up-small", 64), repetition, watch, small.nothing)(self._effort.seconds)]
 
     def _measure(self, name: str, case: Case, repetition: int) -> Measured:
@@ -155,7 +155,7 @@ class Bench:
         with self._fresh(name) as (server, watch):
             if case.kind.endswith("big"):
                 return self._measure_big(name, server, case, repetition, watch)
-            small = Small(server, self._ids, self._directory)
+            small = Small(server, self._ids)
             if case.kind == "up-small":
                 small.upload(case.clients, self._effort.warm_seconds)
                 return _measured(name, case, repetition, watch, small.upload)(self._effort.seconds)

@@ -1,34 +1,25 @@
--- One request after the other on each connection, each to a path of its own.
--- wrk ... -s storage_load.lua URL -- METHOD PATH IDS START COUNT BODY_BYTES HEADERS
---   PATH      with %s where an id goes
---   IDS       a file with one id (36 characters) a line; START: the first to use, COUNT: after so many begin again
---   HEADERS   a file with the headers, lines ending in CR LF
--- The last line that it prints is JSON.
+-- One request after the other on each connection, all alike but for an id of their own.
+-- wrk ... -s storage_load.lua URL -- REQUEST IDS START COUNT
+--   REQUEST   a file with the whole request, @ID@ where the id goes (once; it is as long as an id, 36 characters)
+--   IDS       a file with one id a line; START: the first to use, COUNT: after so many begin again
+-- The last line that it prints is JSON. A status other than 2xx or 3xx counts as an error.
 
 local head, tail, ids, start, count, sent
 
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local content = file:read("*a")
+  file:close()
+  return content
+end
+
 function init(args)
-  local method, path = args[1], args[2]
-  local file = assert(io.open(args[3], "rb"))
-  ids = file:read("*a")
-  file:close()
+  local request = read(args[1])
+  local from, to = request:find("@ID@", 1, true)
+  head, tail = request:sub(1, from - 1), request:sub(to + 1)
+  ids = read(args[2])
   -- wrk asks for one request before the load, to see what it is like, and does not send it: that one is -1.
-  start, count, sent = tonumber(args[4]), tonumber(args[5]), -1
-  local size = tonumber(args[6])
-  file = assert(io.open(args[7], "rb"))
-  local headers = file:read("*a")
-  file:close()
-  local first, last = path:match("^(.*)%%s(.*)$")
-  head = method .. " " .. first
-  tail = last .. " HTTP/1.1\r\nHost: 127.0.0.1\r\n" .. headers
-  local body = ""
-  if method == "PUT" then
-    tail = tail .. "Content-Length: " .. size .. "\r\n"
-    local bytes = {}
-    for i = 1, size do bytes[i] = string.char(math.random(0, 255)) end
-    body = table.concat(bytes)
-  end
-  tail = tail .. "\r\n" .. body
+  start, count, sent = tonumber(args[3]), tonumber(args[4]), -1
 end
 
 function request()

@@ -6,7 +6,9 @@ import json
 import os
 import resource
 import subprocess
+import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,24 +54,27 @@ class Ids:
             return file.read(36)
 
 
-def _children_cpu() -> float:
+Names = Ids | Sequence[str]
+
+
+def children_cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def big_upload(server: Server, ids: Ids, source: Path, streams: int) -> Run:
+def big_upload(server: Server, ids: Names, source: Path, streams: int) -> Run:
     """Each stream sends `source` to an id of its own; done when the last was answered."""
     headers = [part for name, value in server.headers.items() for part in ("-H", f"{name}: {value}")]
     commands = [
         ["-T", str(source), "-H", "Expect:", *headers, server.url + server.put % ids[number]]
         for number in range(streams)
     ]
-    return _curl(commands, source.stat().st_size * streams)
+    return curl(commands, source.stat().st_size * streams)
 
 
-def big_download(server: Server, ids: Ids, size: int, streams: int) -> Run:
+def big_download(server: Server, ids: Names, size: int, streams: int) -> Run:
     headers = [part for name, value in server.headers.items() for part in ("-H", f"{name}: {value}")]
-    return _curl([[*headers, server.url + server.get % ids[number]] for number in range(streams)], size * streams)
+    return curl([[*headers, server.url + server.get % ids[number]] for number in range(streams)], size * streams)
 
 
 def synced(upload: Run, directory: Path) -> Run:
@@ -97,28 +102,32 @@ def disk_write(directory: Path, source: Path, streams: int) -> Run:
     return Run(source.stat().st_size * streams, seconds, 0.0)
 
 
-def _curl(commands: list[list[str]], total: int) -> Run:
-    before, started = _children_cpu(), time.perf_counter()
-    shown = ["-o", os.devnull, "-w", "%{http_code} %{size_upload} %{size_download}"]
+def curl(commands: list[list[str]], total: int, bodies: Sequence[Path] = ()) -> Run:
+    """All at the same time; done when the last was answered. Ends the program when one is refused or bytes are missing.
+
+    `bodies`: where the answers go, if anybody wants them.
+    """
+    before, started = children_cpu(), time.perf_counter()
+    shown = ["-w", "%{http_code} %{size_upload} %{size_download}"]
+    kept = [str(path) for path in bodies] or [os.devnull] * len(commands)
     curls = [
-        subprocess.Popen(["curl", "-sSk", "--http1.1", *shown, *command], stdout=subprocess.PIPE)
-        for command in commands
+        subprocess.Popen(["curl", "-sSk", "--http1.1", *shown, "-o", body, *command], stdout=subprocess.PIPE)
+        for command, body in zip(commands, kept, strict=True)
     ]
-    answers = [curl.communicate()[0].decode().split() for curl in curls]
+    answers = [one.communicate()[0].decode().split() for one in curls]
     seconds = time.perf_counter() - started
     moved = sum(max(int(up), int(down)) for _, up, down in answers)
     if any(status not in {"200", "201", "204"} for status, _, _ in answers) or moved < total:
         raise SystemExit(f"a big file did not pass: {answers}")
-    return Run(total, seconds, _children_cpu() - before)
+    return Run(total, seconds, children_cpu() - before)
 
 
 class Small:
     """10 KiB files through wrk, on connections that stay open. Every upload has an id of its own."""
 
-    def __init__(self, server: Server, ids: Ids, directory: Path) -> None:
+    def __init__(self, server: Server, ids: Ids) -> None:
         self._server, self._ids, self._sent = server, ids, 0
-        self._headers = directory / "headers"
-        self._headers.write_text("".join(f"{name}: {value}\r\n" for name, value in server.headers.items()), newline="")
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in server.headers.items())
 
     def upload(self, clients: int, seconds: float) -> Run:
         run = self._wrk("PUT", self._server.put, clients, seconds, ID_COUNT - self._sent)
@@ -140,13 +149,42 @@ class Small:
         return self._wrk("PUT", "/nothing/%s", clients, seconds, ID_COUNT)
 
     def _wrk(self, method: str, path: str, clients: int, seconds: float, count: int) -> Run:
-        command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(_SCRIPT)]
-        command += [self._server.url, "--", method, path, str(self._ids.path), str(self._sent), str(count)]
-        command += [str(SMALL_BYTES), str(self._headers)]
-        before = _children_cpu()
+        request = f"{method} {path % ID} HTTP/1.1\r\nHost: 127.0.0.1\r\n{self._headers}"
+        body = b""
+        if method == "PUT":
+            request, body = f"{request}Content-Length: {SMALL_BYTES}\r\n", os.urandom(SMALL_BYTES)
+        whole = f"{request}\r\n".encode() + body
+        run = wrk(self._server.url, whole, self._ids.path, Load(clients, seconds, self._sent, count))
+        if not run.units:
+            raise SystemExit(f"{self._server.name} answered none of the requests")
+        return run
+
+
+@dataclass(frozen=True)
+class Load:
+    """`clients` connections for so many seconds; the ids from number `start` on, after `count` of them from there again."""
+
+    clients: int
+    seconds: float
+    start: int
+    count: int
+
+
+ID = "@ID@"
+"""Stands for an id in a request."""
+
+
+def wrk(url: str, request: bytes, ids: Path, load: Load) -> Run:
+    """The same request again and again, each with an id of its own. Ends the program when one of them is refused."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(request)
+        file.flush()
+        command = ["wrk", "-t1", f"-c{load.clients}", f"-d{load.seconds:g}s", "--timeout", "30s", "-s", str(_SCRIPT)]
+        command += [url, "--", file.name, str(ids), str(load.start), str(load.count)]
+        before = children_cpu()
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        cpu = _children_cpu() - before
-        told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        if told["errors"] or not told["requests"]:
-            raise SystemExit(f"{self._server.name}: {method} failed\n{done.stdout}")
-        return Run(told["requests"], told["seconds"], cpu, told["p50_ms"], told["p99_ms"], told["max_ms"])
+        cpu = children_cpu() - before
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if told["errors"]:
+        raise SystemExit(f"{url}: {request.split(b' HTTP', 1)[0].decode()} failed\n{done.stdout}")
+    return Run(told["requests"], told["seconds"], cpu, told["p50_ms"], told["p99_ms"], told["max_ms"])

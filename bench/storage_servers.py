@@ -228,15 +228,16 @@ def nginx(program: str, directory: Path, log: Path, certificate: Certificate | N
     return Server("nginx" if tls else "nginx-plain", command, port, "/%s", "/%s", log, tls=bool(tls))
 
 
-def copyparty(python: str, directory: Path, log: Path, certificate: Certificate) -> Server:
-    """As its defaults are (one process, threads, SHA-512 of what it receives, no fsync), but quiet."""
+def copyparty(python: str, directory: Path, log: Path, certificate: Certificate | None) -> Server:
+    """As its defaults are (one process, threads, SHA-512 of what it receives, no fsync), but quiet. Plain HTTP without
+    certificate."""
     port, files = free_port(), directory / "files"
     files.mkdir(parents=True)
-    command = [python, "-m", "copyparty", "-q", "-i", "127.0.0.1", "-p", str(port), "--https-only"]
-    command += ["--cert", str(certificate.both), "-v", f"{files}::A"]
+    command = [python, "-m", "copyparty", "-q", "-i", "127.0.0.1", "-p", str(port), "-v", f"{files}::A"]
+    command += ["--https-only", "--cert", str(certificate.both)] if certificate else ["--http-only"]
     environment = {"XDG_CONFIG_HOME": str(directory / "config")}
     (directory / "config").mkdir()
-    return Server("copyparty", command, port, "/%s", "/%s", log, environment=environment)
+    return Server("copyparty", command, port, "/%s", "/%s", log, environment=environment, tls=certificate is not None)
 
 
 def find_nginx() -> str | None:
@@ -245,13 +246,19 @@ def find_nginx() -> str | None:
 
 def find_copyparty(venv: Path) -> str | None:
     """A Python that has copyparty: it gets a virtual environment of its own, so that nothing of ours depends on it."""
+    python = installed(venv, "copyparty")
+    found = subprocess.run([str(python), "-c", "import copyparty"], stderr=subprocess.DEVNULL, check=False)
+    return str(python) if found.returncode == 0 else None
+
+
+def installed(venv: Path, package: str) -> Path:
+    """The Python of a virtual environment with a package of PyPI, if it can be had."""
     python = venv / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "copyparty"]
-        subprocess.run(install, stdout=subprocess.DEVNULL, check=False)
-    found = subprocess.run([str(python), "-c", "import copyparty"], stderr=subprocess.DEVNULL, check=False)
-    return str(python) if found.returncode == 0 else None
+    install = [str(python), "-m", "pip", "install", "--quiet", package]
+    subprocess.run(install, stdout=subprocess.DEVNULL, check=False)
+    return python
 
 
 def tls_version(server: Server) -> str:

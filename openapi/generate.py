@@ -48,7 +48,11 @@ def apps() -> dict[str, FastAPI]:
         ),
         "ingester-service": build_ingester(
             IngesterSettings(
-                admin_url="http://artstore.invalid", client_id="sa_x_1", client_secret=SecretStr("x"), **_TOKENS
+                admin_url="http://artstore.invalid",
+                client_id="sa_x_1",
+                client_secret=SecretStr("x"),
+                ticket_master_key=_KEY,
+                **_TOKENS,
             )
         ),
         "query-service": build_query(
@@ -61,7 +65,7 @@ def apps() -> dict[str, FastAPI]:
                 **_TOKENS,
             )
         ),
-        "render-service": build_render(RenderSettings(database_url=_DATABASE, **_TOKENS)),
+        "render-service": build_render(RenderSettings(database_url=_DATABASE, ticket_master_key=_KEY, **_TOKENS)),
     }
 
 

@@ -7,11 +7,16 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from artstore_stack import Stack
-from world import MAX_UPLOAD_BYTES, World, free_port_base
+from chromium import running_chromium
+from world import MAX_UPLOAD_BYTES, World, free_port_base, page_origin
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 SETTINGS = {"AM_ELEMENT_POLL_SECONDS": "1", "IG_MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES)}
 
@@ -19,7 +24,9 @@ SETTINGS = {"AM_ELEMENT_POLL_SECONDS": "1", "IG_MAX_UPLOAD_BYTES": str(MAX_UPLOA
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     with TemporaryDirectory(prefix="artstore-e2e-") as directory:
-        stack = Stack(Path(directory) / "data", free_port_base(), {**os.environ, **SETTINGS})
+        base = free_port_base()
+        origins = {"GW_CORS_ORIGINS": page_origin(base)}
+        stack = Stack(Path(directory) / "data", base, {**os.environ, **SETTINGS, **origins})
         stack.up()
         try:
             yield stack
@@ -32,3 +39,10 @@ def world(stack: Stack) -> Iterator[World]:
     trusted = ssl.create_default_context(cafile=str(stack.credentials["ca"]))
     with httpx.Client(verify=trusted, timeout=60, trust_env=False) as http:
         yield World(stack, http)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser of this module's own; skipped where there is none."""
+    with running_chromium() as browser:
+        yield browser

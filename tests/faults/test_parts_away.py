@@ -105,8 +105,8 @@ def test_killed_part_comes_back(world: World, part: str) -> None:
     recovers(world)
 
 
-def slow_download(world: World, file_id: str, back: Path) -> subprocess.Popen[bytes]:
-    url = f"{world.gateway}/api/v1/files/{file_id}/download"
+def slow_download(world: World, base: str, file_id: str, back: Path) -> subprocess.Popen[bytes]:
+    url = f"{base}/api/v1/files/{file_id}/download"
     authorization = f"Authorization: {world.bearer()['Authorization']}"
     reader = subprocess.Popen(["curl", "-sS", "--limit-rate", "8M", "-H", authorization, "-o", str(back), url])
     within(30, lambda: back.exists() and back.stat().st_size > 4 * MIB, "the download is under way")
@@ -114,10 +114,11 @@ def slow_download(world: World, file_id: str, back: Path) -> subprocess.Popen[by
 
 
 def test_download_goes_on_when_its_element_comes_back(world: World, tmp_path: Path) -> None:
+    """From query itself: where the gateway goes to the element, the client is who goes on (tests/range)."""
     content = os.urandom(64 * MIB)
     file = world.uploaded(content, "broken.bin")
     back = tmp_path / "back"
-    reader = slow_download(world, file["file_id"], back)
+    reader = slow_download(world, world.credentials["services"]["query"], file["file_id"], back)
     os.kill(world.stack.pid("se-rw-1"), signal.SIGKILL)
     assert reader.wait(60) == 0
     assert back.read_bytes() == content
@@ -127,7 +128,7 @@ def test_download_goes_on_when_its_element_comes_back(world: World, tmp_path: Pa
 def test_download_whose_element_stays_away_is_never_taken_for_whole(world: World, tmp_path: Path) -> None:
     file = world.uploaded(os.urandom(64 * MIB), "broken.bin")
     back = tmp_path / "back"
-    reader = slow_download(world, file["file_id"], back)
+    reader = slow_download(world, world.gateway, file["file_id"], back)
     os.kill(world.stack.pid("se-rw-1"), signal.SIGKILL)
     with away(world, "se-rw-1"):
         assert reader.wait(120) != 0

@@ -18,7 +18,9 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 ROOT = Path(__file__).resolve().parents[2]
-OFFSETS = (0, 10, 11, 20, 30, 40, 80, 81, 90, 91)
+PAGE_OFFSET = 95
+"""Where a test may serve a page whose scripts call the gateway: an origin of its own, which the gateway knows."""
+OFFSETS = (0, 10, 11, 20, 30, 40, 80, 81, 90, 91, PAGE_OFFSET)
 """Every port of a stack, counted from its base."""
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024
 """What the stack of the tests takes in one request."""
@@ -40,6 +42,10 @@ def _free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def page_origin(base: int) -> str:
+    return f"http://127.0.0.1:{base + PAGE_OFFSET}"
 
 
 def pdf(words: str, pages: int = 3) -> bytes:
@@ -72,6 +78,10 @@ class World:
     @property
     def gateway(self) -> str:
         return str(self.credentials["gateway"])
+
+    @property
+    def page_port(self) -> int:
+        return int(self.gateway.rpartition(":")[2]) - 80 + PAGE_OFFSET
 
     @property
     def ca(self) -> str:
@@ -114,6 +124,14 @@ class World:
 
     def download(self, file_id: str, **headers: str) -> httpx.Response:
         return self.http.get(f"{self.gateway}/api/v1/files/{file_id}/download", headers={**self.bearer(), **headers})
+
+    def link(self, file_id: str, disposition: str | None = None) -> str:
+        """A url that opens the file without a token, for ten minutes."""
+        asked = {} if disposition is None else {"disposition": disposition}
+        url = f"{self.gateway}/api/v1/files/{file_id}/links"
+        answer = self.http.post(url, json=asked, headers=self.bearer())
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["url"])
 
     def search(self, **body: Any) -> httpx.Response:
         return self.http.post(f"{self.gateway}/api/v1/search", json=body, headers=self.bearer())

@@ -15,6 +15,9 @@ from artstore_core.errors import PreconditionFailed
 _ENTITY_TAG: Final = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _BETWEEN_TAGS: Final = re.compile(r"[ \t,]*")
 
+CONDITION_FAILED: Final = "The file is not the one that the condition names"
+"""The words of every 412 for bytes, whoever says it."""
+
 
 class Verdict(Enum):
     PROCEED = auto()
@@ -52,15 +55,15 @@ def judge(method: str, conditions: Conditions, *, etag: str, last_modified: date
     modified = last_modified.replace(microsecond=0)
     if conditions.if_match is not None:
         if not _matches(conditions.if_match, etag, weak=False):
-            raise PreconditionFailed("The file is not the one that If-Match names.")
+            raise PreconditionFailed(CONDITION_FAILED)
     elif (since := parse_http_date(conditions.if_unmodified_since)) is not None and modified > since:
-        raise PreconditionFailed("The file was modified later than If-Unmodified-Since says.")
+        raise PreconditionFailed(CONDITION_FAILED)
     reads = method in ("GET", "HEAD")
     if conditions.if_none_match is not None:
         if _matches(conditions.if_none_match, etag, weak=True):
             if reads:
                 return Verdict.NOT_MODIFIED
-            raise PreconditionFailed("The file is one that If-None-Match names.")
+            raise PreconditionFailed(CONDITION_FAILED)
     elif reads and (since := parse_http_date(conditions.if_modified_since)) is not None and modified <= since:
         return Verdict.NOT_MODIFIED
     return Verdict.PROCEED

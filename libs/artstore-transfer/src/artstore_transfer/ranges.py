@@ -9,6 +9,8 @@ from typing import Final
 from artstore_core.errors import InvalidRange
 
 _SPEC: Final = re.compile(r"([0-9]*)-([0-9]*)")
+OUTSIDE: Final = "The range lies outside the file"
+"""The words of every 416, whoever says it."""
 _MAX_DIGITS: Final = 20  # beyond any file; int() of thousands of digits is slow, and refused by Python
 
 
@@ -68,4 +70,4 @@ def _number(digits: str) -> int | None:
 
 
 def _outside(size: int) -> InvalidRange:
-    return InvalidRange("The range lies outside the file.", headers={"Content-Range": f"bytes */{size}"})
+    return InvalidRange(OUTSIDE, headers={"Content-Range": f"bytes */{size}"})
