@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -19,8 +18,8 @@ from artstore_gateway.testing import Gateway, Upstream, free_ports, running_gate
 pytestmark = pytest.mark.integration
 
 ROUTE, GONE = "a" * 24, "b" * 24
-FILE = f"/api/v1/files/{uuid4()}/download"
-PART = f"/api/v1/uploads/{uuid4()}/parts/7"
+FILE = "/api/v1/files/68afc3e4-2b65-41db-9610-37dda618e0f8/download"
+PART = "/api/v1/uploads/05d8f32f-e22b-486c-a342-f4ac1af00bce/parts/7"
 SHORT = f"/_element/{ROUTE}"
 TICKET = {"ticket": "SECRET"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -209,7 +208,7 @@ async def test_nothing_else_of_an_element_is_reachable(cut: ShortCut, path: str)
         "OPTIONS * HTTP/1.1", f"TRACE {SHORT}{FILE}?ticket=SECRET HTTP/1.1",
         f"GET //evil.example{FILE}?ticket=SECRET HTTP/1.1", f"GET {SHORT}%2fapi%2fv1%2finfo?ticket=SECRET HTTP/1.1",
         f"GET {SHORT}/..%5c..%5cinfo?ticket=SECRET HTTP/1.1", f"PATCH {SHORT}/api/v1/uploads/x?ticket=SECRET HTTP/1.1",
-        f"PUT {SHORT}/api/v1/files/{uuid4()}?ticket=SECRET HTTP/1.1",
+        f"PUT {SHORT}/api/v1/files/68afc3e4-2b65-41db-9610-37dda618e0f8?ticket=SECRET HTTP/1.1",
     ],
 )  # fmt: skip
 async def test_it_is_no_open_proxy(cut: ShortCut, line: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from artstore_audit import AdminIntake, Denials, Reporter, reporting
 from artstore_auth.guard import Guard
@@ -41,6 +40,7 @@ from render_service.db.work import WorkRows
 from render_service.decoders.office import Office, found_program
 from render_service.decoders.run import Decoders
 from render_service.disk.store import DirectoryStore
+from render_service.disk.workplace import workplace
 from render_service.http import content, events, jobs, renditions, tiles
 from render_service.jobs.backoff import Backoff
 from render_service.jobs.conversion import Conversion, Terms
@@ -131,14 +131,15 @@ def build_worker(settings: Settings, decode: Decode | None = None) -> FastAPI:
     storage = outgoing_client(tracing, ca_file=settings.ca_file)
     work, bell, broom = WorkRows(rows), Bell(), Bell()
     source = ElementBytes(storage, settings.ticket_master_bytes)
-    terms = Terms(settings.max_file_bytes, settings.work_dir, backoff=Backoff(settings.max_attempts))
     connect = _connecting(settings, "jobs")
     intake = Intake(Follower(_connecting(settings, "outbox")), IntakeLedger(rows))
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            decoder = await stack.enter_async_context(_decoders(settings.work_dir)) if decode is None else decode
+            place = stack.enter_context(workplace(settings.work_dir))
+            terms = Terms(place, settings.max_file_bytes, backoff=Backoff(settings.max_attempts))
+            decoder = await stack.enter_async_context(_decoders(place)) if decode is None else decode
             convert = Conversion(work, RegisteredFiles(rows), source, store, decoder, terms, metrics)
             pace = Pace(silent=settings.heartbeat_seconds, poll=settings.heartbeat_seconds / 4)
             worker = Worker(work, convert, bell, slots=settings.jobs_at_once, pace=pace, metrics=metrics)
@@ -209,13 +210,12 @@ class _Audit:
 
 
 @asynccontextmanager
-async def _decoders(work_dir: Path | None) -> AsyncIterator[Decode]:
-    with TemporaryDirectory(prefix="artstore-office-", dir=work_dir) as directory:
-        office = Office(Path(directory), found_program())
-        try:
-            yield Decoders(office).decode
-        finally:
-            await office.aclose()
+async def _decoders(place: Path) -> AsyncIterator[Decode]:
+    office = Office(place / "office", found_program())
+    try:
+        yield Decoders(office).decode
+    finally:
+        await office.aclose()
 
 
 def _database(settings: Settings, tracing: Tracing) -> Database:

@@ -32,10 +32,10 @@ _EXTENSION: Final = re.compile(r"[A-Za-z0-9]{1,8}")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Under which a file is converted. `work_dir` None: the system's temporary directory."""
+    """Under which a file is converted: in a directory below `place`."""
 
+    place: Path
     max_file_bytes: int = 4 * 1024**3
-    work_dir: Path | None = None
     limits: Limits = field(default_factory=Limits)
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -108,7 +108,7 @@ class Conversion:
 
     async def _convert(self, run: Run) -> Mapping[str, object]:
         source = _convertible(await self.files.source(run.job.file_id), self.terms.max_file_bytes)
-        with TemporaryDirectory(prefix="artstore-render-", dir=self.terms.work_dir) as directory:
+        with TemporaryDirectory(dir=self.terms.place) as directory:
             local = Path(directory) / f"source{_extension(source.original_filename)}"
             await self.bytes.fetch(source, local)
             into = Path(directory) / "made"
