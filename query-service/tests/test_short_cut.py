@@ -19,6 +19,7 @@ from artstore_testing.tokens import TokenIssuer
 from artstore_tickets import FileSubject, Tickets, element_key, route_name
 from prometheus_client import CollectorRegistry
 from query_service.config import Settings
+from query_service.files.contents import HotContents
 from query_service.files.download import Asked, Downloads, Elsewhere, Gateway
 from query_service.files.hot import Bounds, HotFiles
 from query_service.files.lookup import Home, Located
@@ -182,7 +183,7 @@ class OneFile:
 async def test_an_element_is_asked_once_a_file_while_memory_has_it() -> None:
     metrics, heads, now = QueryMetrics(CollectorRegistry()), Heads(), [0.0]
     hot = HotFiles(OneFile(), Bounds(45, 100, 10**7), metrics, lambda: now[0])
-    downloads = Downloads(hot, heads, heads, lambda: datetime.now(UTC), metrics, heads)
+    downloads = Downloads(hot, heads, heads, lambda: datetime.now(UTC), metrics, HotContents(0, 0), heads)
     gateway, one, other = Gateway(ROUTE, "http"), new_id(), new_id()
 
     async def asked_after(file_id: UUID) -> int:

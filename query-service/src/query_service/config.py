@@ -36,6 +36,12 @@ class Settings(VerifyingSettings):
     )
     cache_entries: int = Field(default=20_000, ge=1, description="How many files are kept in memory at most")
     cache_bytes: int = Field(default=64 * 1024 * 1024, ge=1, description="How much memory they may take, about")
+    content_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Memory for bytes of small files while they are known; 0: none are kept",
+    )
+    content_file_bytes: int = Field(default=64 * 1024, ge=0, description="The largest file that is kept there")
     requests_per_second: float = Field(
         default=1000.0, ge=0, description="By account and process, on average; twice as many at once; 0: no limit"
     )

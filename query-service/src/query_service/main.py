@@ -16,6 +16,7 @@ from artstore_kit.app import ServiceInfo, create_app
 from artstore_kit.health import Check
 from artstore_kit.metrics import new_registry
 from artstore_kit.outgoing import outgoing_client
+from artstore_kit.plain import direct_routes
 from artstore_kit.tracing import Tracing
 from artstore_outbox import Follower, connecting
 from artstore_outbox.follower import Pace
@@ -30,6 +31,7 @@ from query_service.config import Settings
 from query_service.db.engine import ISOLATION, POOL_SIZE, SETTINGS, Database
 from query_service.db.files import FileRows
 from query_service.db.search import SearchIndex
+from query_service.files.contents import HotContents
 from query_service.files.download import Downloads
 from query_service.files.hot import Bounds, HotFiles
 from query_service.files.limits import DownloadSlots, RequestRate, SearchTurns
@@ -40,7 +42,7 @@ from query_service.files.readiness import StorageProbe
 from query_service.files.shortcut import ElementShortcut
 from query_service.http import files, search
 from query_service.http import links as links_routes
-from query_service.http.door import reader
+from query_service.http.door import Door
 from query_service.metrics import QueryMetrics
 from query_service.search.service import Index
 from query_service.search.spare import WithSpare
@@ -108,10 +110,12 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         resuming=Patience(settings.resume_seconds),
     )
     shortcut = ElementShortcut(settings.ticket_master_bytes, clock) if settings.redirect == "internal" else None
-    downloads = Downloads(hot, elements, rows, clock, metrics, shortcut)
+    contents = HotContents(settings.content_bytes, settings.content_file_bytes)
+    metrics.watch_contents(lambda: contents.size)
+    downloads = Downloads(hot, elements, rows, clock, metrics, contents, shortcut)
     links = Links(hot, settings.ticket_master_bytes, settings.public_url or settings.issuer, clock)
     rate, slots = RequestRate(settings.requests_per_second, metrics), DownloadSlots(settings.downloads_at_once, metrics)
-    turns, door = SearchTurns(settings.searches_at_once, metrics), reader(guard, rate)
+    turns, door = SearchTurns(settings.searches_at_once, metrics), Door(guard, rate)
 
     # For the audit log alone: whether admin is there or not, query does its work.
     admin_url = settings.admin_url.rstrip("/")
@@ -121,6 +125,8 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     )
     reporter = Reporter(AdminIntake(inside), registry=registry)
     denials = Denials(reporter.report)
+
+    bytes_routes = files.bytes_router(downloads, slots, door)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -134,7 +140,8 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     return create_app(
         SERVICE,
         routers=[
-            files.router(downloads, slots, door),
+            files.router(downloads, door),
+            bytes_routes,
             links_routes.router(links, downloads, slots, rate, door),
             search.router(_index(database, replica, settings.loose_seconds), turns, door),
         ],
@@ -149,4 +156,5 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         registry=registry,
         trusted_proxies=settings.trusted_proxies,
         refused=denials.refused,
+        direct=direct_routes(bytes_routes),
     )

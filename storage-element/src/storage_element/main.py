@@ -21,6 +21,7 @@ from artstore_kit.health import Check, Unhealthy
 from artstore_kit.logs import get_logger
 from artstore_kit.metrics import new_registry
 from artstore_kit.outgoing import outgoing_client
+from artstore_kit.plain import direct_routes
 from artstore_kit.tracing import Tracing
 from artstore_tickets import Clock, Tickets, parse_key, utc_now
 from fastapi import FastAPI
@@ -37,7 +38,6 @@ from storage_element.http.info import info_router
 from storage_element.http.maintenance import maintenance_router
 from storage_element.http.operations import operations_router
 from storage_element.http.parts import parts_router
-from storage_element.http.plain import direct_routes
 from storage_element.http.uploads import uploads_router
 from storage_element.store.ballast import KeepingBallast
 from storage_element.store.capacity import Capacity

@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from artstore_core.errors import ArtStoreError, NotFound, StorageUnavailable
+from artstore_core.files import File
 from artstore_kit.logs import get_logger
 from artstore_tickets import Disposition
 
@@ -60,6 +61,14 @@ class Elsewhere:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """All of a file's bytes, from memory: the conditions and the range are still to be judged."""
+
+    file: File
+    content: bytes
+
+
 class Shortcut(Protocol):
     def to(self, home: Home, asked: Asked, gateway: Gateway) -> str | None:
         """The url for `Elsewhere`; None where this gateway has no route to this element."""
@@ -90,6 +99,17 @@ class Memory(Registry, Protocol):
     def was_seen(self, file_id: UUID) -> bool: ...
 
 
+class Contents(Protocol):
+    """files.contents.HotContents. `largest` in bytes: no larger file is kept."""
+
+    @property
+    def largest(self) -> int: ...
+
+    def get(self, located: Located) -> bytes | None: ...
+
+    def keep(self, located: Located, content: bytes) -> None: ...
+
+
 class Marks(Protocol):
     async def mark_deleted(self, file_id: UUID, storage_id: str) -> bool:
         """In the registry. False where there is no such file on that element any more. Raises StorageUnavailable."""
@@ -105,17 +125,42 @@ class Downloads:
     marks: Marks
     clock: Clock
     metrics: QueryMetrics
+    contents: Contents
     shortcut: Shortcut | None = None
 
-    async def start(self, asked: Asked, gateway: Gateway | None) -> Opened | Elsewhere:
+    async def start(self, asked: Asked, gateway: Gateway | None) -> Opened | Elsewhere | AtHand:
         """`gateway`: the one that asks, if it is ours and can fetch the bytes by itself. Raises what `open` raises."""
+        located = await find_bytes(self.registry, asked.file_id, self.clock)
+        if located.file.size <= self.contents.largest:
+            found = await self._small(located, asked)
+            if found is not None:
+                return found
         if gateway is not None and self.shortcut is not None:
-            located = await find_bytes(self.registry, asked.file_id, self.clock)
             url = self.shortcut.to(located.home, asked, gateway)
             if url is not None and await self._is_there(located, asked.file_id):
                 self.metrics.redirects.inc()
                 return Elsewhere(url)
         return await self.open(asked)
+
+    async def _small(self, located: Located, asked: Asked) -> AtHand | None:
+        """None for a part, or on a condition, of what is not in memory: who asks so may need no bytes at all."""
+        content = self.contents.get(located)
+        if content is None:
+            if asked.method != "GET" or asked.headers:
+                return None
+            content = await self._read(located, asked)
+        else:
+            self.metrics.content_hits.inc()
+        return AtHand(located.file, content)
+
+    async def _read(self, located: Located, asked: Asked) -> bytes:
+        opened = await self.open(asked)
+        try:
+            content = b"".join([piece async for piece in opened.pieces()])
+        finally:
+            await opened.close()
+        self.contents.keep(located, content)
+        return content
 
     async def _is_there(self, located: Located, file_id: UUID) -> bool:
         """Asks the element, once a file while memory has it. What it refuses is `open`'s to tell: HEAD has no words."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from artstore_core.files import File
-from artstore_core.scopes import Principal
+from artstore_kit.plain import FILE_ID_PARAMETER, PlainRoute, file_id_of
 from artstore_transfer import Conditions, Verdict, judge
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
@@ -24,8 +24,12 @@ DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
 HEADERS_OF_DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The headers of GET"}}
 
 
-def router(downloads: Downloads, slots: DownloadSlots, door: Door) -> APIRouter:
-    router = APIRouter(prefix="/api/v1/files", tags=["files"], dependencies=[Depends(door)])
+_CONTRACT: Final[dict[str, Any]] = {"parameters": [FILE_ID_PARAMETER]}
+
+
+def router(downloads: Downloads, door: Door) -> APIRouter:
+    """What is known of a file."""
+    router = APIRouter(prefix="/api/v1/files", tags=["files"], dependencies=[Depends(door.reader)])
 
     async def describe(file_id: UUID, if_none_match: str | None) -> Response:
         file = (await find(downloads.registry, file_id, downloads.clock)).file
@@ -57,26 +61,32 @@ def router(downloads: Downloads, slots: DownloadSlots, door: Door) -> APIRouter:
         """The headers that GET would answer with."""
         return await describe(file_id, if_none_match)  # the server sends no body to HEAD (RFC 9110 §9.3.2)
 
-    async def stream(file_id: UUID, request: Request, reader: Principal) -> Response:
-        asked = Asked(file_id, request.method, conditions_of(request))
+    return router
+
+
+def bytes_router(downloads: Downloads, slots: DownloadSlots, door: Door) -> APIRouter:
+    """A plain route."""
+    router = APIRouter(prefix="/api/v1/files", tags=["files"], route_class=PlainRoute)
+    contract: dict[str, Any] = {
+        "response_model": None,
+        "response_class": Response,
+        "dependencies": [Depends(door.reader)],
+        "openapi_extra": _CONTRACT,
+    }
+
+    async def stream(request: Request) -> Response:
+        reader = await door.admit(request)
+        asked = Asked(file_id_of(request), request.method, conditions_of(request))
         return await open_stream(downloads, slots, reader.subject, asked, gateway_of(request))
 
-    @router.get("/{file_id}/download", response_model=None, responses=DOWNLOAD)
-    async def download_file(
-        file_id: UUID,
-        request: Request,
-        reader: Annotated[Principal, Depends(door)],
-    ) -> Response:
+    @router.get("/{file_id}/download", responses=DOWNLOAD, **contract)
+    async def download_file(request: Request) -> Response:
         """The bytes. One range (RFC 9110 §14) and conditions (§13) are honoured; the ETag is the checksum."""
-        return await stream(file_id, request, reader)
+        return await stream(request)
 
-    @router.head("/{file_id}/download", response_model=None, responses=HEADERS_OF_DOWNLOAD)
-    async def check_download(
-        file_id: UUID,
-        request: Request,
-        reader: Annotated[Principal, Depends(door)],
-    ) -> Response:
+    @router.head("/{file_id}/download", responses=HEADERS_OF_DOWNLOAD, **contract)
+    async def check_download(request: Request) -> Response:
         """The headers that GET would answer with."""
-        return await stream(file_id, request, reader)
+        return await stream(request)
 
     return router

@@ -45,7 +45,7 @@ def router(links: Links, downloads: Downloads, slots: DownloadSlots, rate: Reque
     async def create_link(
         file_id: UUID,
         response: Response,
-        maker: Annotated[Principal, Depends(door)],
+        maker: Annotated[Principal, Depends(door.reader)],
         wanted: LinkRequest | None = None,
     ) -> LinkAnswer:
         """A url that gives the bytes without a token, for ten minutes at most."""

@@ -19,7 +19,7 @@ def router(index: Index, turns: SearchTurns, door: Door) -> APIRouter:
     @router.post("/search", response_model_exclude_unset=True)
     async def search_files(
         request: SearchRequest,
-        reader: Annotated[Principal, Depends(door)],
+        reader: Annotated[Principal, Depends(door.reader)],
     ) -> SearchAnswer:
         """Finds files by words and filters. A body of `{}` lists everything, newest first."""
         async with turns.turn(reader.subject):

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
+from artstore_transfer import Conditions, Representation, answer
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from query_service.files.download import Asked, Downloads, Elsewhere, Gateway, Opened
+from query_service.files.download import Asked, AtHand, Downloads, Elsewhere, Gateway, Opened
 from query_service.files.limits import DownloadSlots
 from query_service.files.shortcut import HEADER
 
@@ -64,4 +65,16 @@ async def open_stream(
     if isinstance(found, Elsewhere):
         done()  # how long it takes is not ours to see
         return Response(status_code=307, headers={"Location": found.url, "Cache-Control": "no-store"})
+    if isinstance(found, AtHand):
+        done()
+        return _from_memory(found, asked, headers or {})
     return ByteStream(found, done, headers or {})
+
+
+def _from_memory(found: AtHand, asked: Asked, headers: dict[str, str]) -> Response:
+    """By the same rules as the element's. Raises PreconditionFailed, InvalidRange."""
+    conditions = Conditions.of([(name.encode(), value.encode("latin-1")) for name, value in asked.headers.items()])
+    judged = answer(Representation.of(found.file), asked.method, conditions, asked.disposition)
+    part = judged.body
+    body = found.content[part.start : part.stop] if part is not None else b""
+    return Response(body, judged.status, {**judged.headers, **headers})

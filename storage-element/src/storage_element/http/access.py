@@ -10,8 +10,6 @@ from artstore_core.errors import Unauthorized, ValidationFailed
 from artstore_core.scopes import Principal, Scope
 from artstore_tickets import FileSubject, Ticket, Tickets, UploadSubject
 from fastapi import Request
-from fastapi.security import HTTPAuthorizationCredentials
-from fastapi.security.utils import get_authorization_scheme_param
 
 _MAX_TICKET_CHARACTERS: Final = 4096
 
@@ -35,14 +33,14 @@ class Access:
 
     async def writer(self, request: Request) -> Principal:
         """As `write`, for a route that asks itself."""
-        return await self._principal(request, Scope.FILES_WRITE)
+        return await self._guard.admit(request, Scope.FILES_WRITE)
 
     async def read_bytes(self, request: Request, file_id: UUID) -> Ticket | None:
         """The ticket that opened the door; None when it was a token."""
         ticket = _ticket(request)
         if ticket is not None:
             return self._tickets.check(ticket, subject=FileSubject(file_id), method=request.method)
-        await self._principal(request, Scope.FILES_READ)
+        await self._guard.admit(request, Scope.FILES_READ)
         return None
 
     def write_part(self, request: Request, upload_id: UUID, number: int) -> Ticket:
@@ -52,21 +50,9 @@ class Access:
             raise Unauthorized("A part needs a ticket.", headers={"WWW-Authenticate": 'Bearer realm="artstore"'})
         return self._tickets.check(ticket, subject=UploadSubject(upload_id, number), method=request.method)
 
-    async def _principal(self, request: Request, scope: Scope) -> Principal:
-        principal = await self._guard.authenticate(_credentials(request))
-        self._guard.check(principal, scope)
-        return principal
-
 
 def _ticket(request: Request) -> str | None:
     ticket = request.query_params.get("ticket")
     if ticket is not None and len(ticket) > _MAX_TICKET_CHARACTERS:
         raise ValidationFailed("The request is not valid", details={"ticket": "is too long"})
     return ticket
-
-
-def _credentials(request: Request) -> HTTPAuthorizationCredentials | None:
-    scheme, credentials = get_authorization_scheme_param(request.headers.get("authorization"))
-    if scheme.lower() != "bearer" or not credentials:
-        return None
-    return HTTPAuthorizationCredentials(scheme=scheme, credentials=credentials)

@@ -11,6 +11,7 @@ from artstore_core.files import File, FileStatus
 from artstore_core.pages import Page
 from artstore_core.scopes import Principal
 from artstore_kit.paging import PageParams
+from artstore_kit.plain import FILE_ID_PARAMETER, PlainRoute, parameter
 from artstore_tickets import Disposition
 from artstore_transfer import Conditions, Representation, answer, matching
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -19,7 +20,7 @@ from pydantic import TypeAdapter
 from storage_element.http.access import Access
 from storage_element.http.body import SmallJsonRoute, body_of, claimed_checksum
 from storage_element.http.download import FileResponse
-from storage_element.http.plain import FILE_ID_PARAMETER, PlainRoute, file_id_of, json_response, parameter
+from storage_element.http.plain import file_id_of, json_response
 from storage_element.http.schemas import METADATA_HEADER, parse_metadata
 from storage_element.store.decisions import revision_tag
 from storage_element.store.files import Files
