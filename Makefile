@@ -84,7 +84,7 @@ unit: venv ## Unit, contract and integration tests, on a real PostgreSQL and a r
 
 .PHONY: e2e
 e2e: venv ## End to end: the whole stack, through Envoy, with real clients
-	$(BIN)/pytest -q --durations 10 --durations-min 4 tests/e2e tests/browser tests/range tests/faults
+	$(BIN)/pytest -q -n 2 --dist loadfile --durations 15 --durations-min 4 tests/e2e tests/browser tests/range tests/faults
 
 .PHONY: openapi
 openapi: venv ## Write openapi/*.yaml anew from the code
@@ -102,6 +102,10 @@ power-cut: venv ## 240 power cuts of a real ext4 under a busy element, then with
 	PYTHONPATH=tests/power_cut $(BIN)/python -m power_cut --cuts 60 --weaken fsync
 	PYTHONPATH=tests/power_cut $(BIN)/python -m power_cut --cuts 120 --weaken directory-fsync
 
+.PHONY: kill-at-every-call
+kill-at-every-call: venv ## SIGKILL at every single call to the filesystem, of every kind of change
+	ARTSTORE_KILL_STRIDE=1 $(BIN)/pytest -q -s -n 2 storage-element/tests/crash/test_kill_at_every_call.py
+
 .PHONY: two-replicas
 two-replicas: venv ## Two replicas of admin behind Envoy, one killed every few seconds, two minutes of mixed load
 	ARTSTORE_REPLICAS_SECONDS=120 $(BIN)/pytest -q -s admin-service/tests/test_two_replicas.py
@@ -118,6 +122,11 @@ soak-download: venv ## 64 slow readers of 1 GiB and the memory they cost; elemen
 soak-render: venv ## 500 previews while render's workers are killed at random and the database is restarted
 	ARTSTORE_SOAK_JOBS=500 ARTSTORE_SOAK_KILLS=20 ARTSTORE_SOAK_DECODE_SECONDS=0.2 $(BIN)/pytest -q -s \
 		render-service/tests/test_deaths.py
+
+.PHONY: soak-viewer
+soak-viewer: venv ## A picture of 20,000 x 20,000 in OpenSeadragon, zoomed into a corner (SCREENSHOTS=docs/images: keeps some)
+	ARTSTORE_VIEWER_SIDE=20000 $(if $(SCREENSHOTS),ARTSTORE_SCREENSHOTS=$(SCREENSHOTS)) $(BIN)/pytest -q -s \
+		--durations 5 tests/browser/test_viewer.py
 
 .PHONY: soak-upload
 soak-upload: venv ## 10 GiB in rough weather: client, ingester, gateway, element killed, 30 s offline (MIB=256: a small one)

@@ -1,4 +1,4 @@
-"""One running stack for all the tests that need the whole."""
+"""One running stack for all the tests that need the whole (one in each of pytest-xdist's workers)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 from artstore_stack import Stack
 from chromium import running_chromium
-from world import MAX_UPLOAD_BYTES, World, free_port_base, page_origin
+from world import MAX_UPLOAD_BYTES, World, free_port_base, page_origin, port_bases
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -22,9 +22,9 @@ SETTINGS = {"AM_ELEMENT_POLL_SECONDS": "1", "IG_MAX_UPLOAD_BYTES": str(MAX_UPLOA
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def stack(worker_id: str) -> Iterator[Stack]:
     with TemporaryDirectory(prefix="artstore-e2e-") as directory:
-        base = free_port_base()
+        base = free_port_base(port_bases(worker_id))
         origins = {"GW_CORS_ORIGINS": page_origin(base)}
         stack = Stack(Path(directory) / "data", base, {**os.environ, **SETTINGS, **origins})
         stack.up()

@@ -20,13 +20,24 @@ from reportlab.pdfgen.canvas import Canvas
 ROOT = Path(__file__).resolve().parents[2]
 PAGE_OFFSET = 95
 """Where a test may serve a page whose scripts call the gateway: an origin of its own, which the gateway knows."""
-OFFSETS = (0, 10, 11, 20, 30, 40, 80, 81, 90, 91, PAGE_OFFSET)
+OFFSETS = (0, 10, 11, 20, 30, 40, 41, 80, 81, 90, 91, PAGE_OFFSET)
 """Every port of a stack, counted from its base."""
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024
 """What the stack of the tests takes in one request."""
 
 
-def free_port_base(candidates: Iterable[int] = range(18000, 30000, 100)) -> int:
+_FIRST_BASE, _BASES_OF_ONE = 12_000, 10_000
+
+
+def port_bases(worker: str) -> range:
+    """Bases of one of pytest-xdist's workers (`gw0`, `gw1`), below the ports that the system gives out by itself: two
+    stacks that start at the same time would else find the same one free."""
+    number = int(worker.removeprefix("gw")) % 2 if worker.startswith("gw") else 0
+    first = _FIRST_BASE + number * _BASES_OF_ONE
+    return range(first, first + _BASES_OF_ONE, 100)
+
+
+def free_port_base(candidates: Iterable[int] = port_bases("")) -> int:
     """A base whose ports nobody listens on now."""
     for base in candidates:
         if all(_free(base + offset) for offset in OFFSETS):

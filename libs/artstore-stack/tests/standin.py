@@ -23,7 +23,7 @@ def main(package: str, prefix: str) -> None:
     note = Path(os.environ["STANDIN_NOTES"])
     with note.open("a") as file:
         file.write(f"{package} {' '.join(sys.argv[1:])}\n")
-    if command == "serve":
+    if command in ("serve", "worker"):
         serve(package, prefix)
     elif command == "migrate" and prefix == "AM":
         asyncio.run(make_roles(Path(os.environ["AM_MIGRATION_DATABASE_URL_FILE"]).read_text().strip()))
@@ -42,8 +42,12 @@ async def make_roles(url: str) -> None:
 
 
 def serve(package: str, prefix: str) -> None:
-    body = {"status": "ok", "service": package, "version": "0", "dependencies": {}}
-    content = json.dumps(body).encode()
+    health = {"status": "ok", "service": package, "version": "0", "dependencies": {}}
+    # What the gateway's follower of the element list asks admin for.
+    answers: dict[str, dict[str, Any]] = {
+        "/api/v1/auth/token": {"access_token": "x", "token_type": "Bearer", "expires_in": 900},
+        "/api/v1/storage-elements": {"items": [], "total": 0, "limit": 1000, "offset": 0, "has_more": False},
+    }
 
     async def app(
         scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
@@ -51,6 +55,7 @@ def serve(package: str, prefix: str) -> None:
         del receive
         if scope["path"].endswith("/download"):
             await asyncio.sleep(SLOW_SECONDS)
+        content = json.dumps(answers.get(scope["path"], health)).encode()
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
