@@ -11,6 +11,8 @@ from typing import Final
 import pyvips
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
+Draw = Callable[[Image.Image], None]
+
 CELL: Final = 64
 COLUMNS, ROWS = 8, 6
 CORNER: Final = (COLUMNS * CELL, ROWS * CELL)
@@ -43,8 +45,8 @@ def big_picture(path: Path, width: int, height: int) -> BigPicture:
 
 def pattern(seed: int, words: str) -> Image.Image:
     """Cells of one-pixel patterns, plain colours and small print, no two corners alike."""
-    cells = [*_CELLS, lambda cell: _print(cell, words)] * (COLUMNS * ROWS // (len(_CELLS) + 1) + 1)
-    cells = cells[: COLUMNS * ROWS]
+    kinds: list[Draw] = [*_CELLS, lambda cell: _print(cell, words)]
+    cells = (kinds * (COLUMNS * ROWS // len(kinds) + 1))[: COLUMNS * ROWS]
     random.Random(seed).shuffle(cells)
     image = Image.new("RGB", CORNER)
     for number, draw in enumerate(cells):
@@ -70,7 +72,7 @@ def blurred(image: Image.Image) -> Image.Image:
     return half.resize(image.size, Image.Resampling.BILINEAR)
 
 
-def _dotted(black: Callable[[int, int], bool]) -> Callable[[Image.Image], None]:
+def _dotted(black: Callable[[int, int], bool]) -> Draw:
     def draw(cell: Image.Image) -> None:
         for x in range(CELL):
             for y in range(CELL):
@@ -80,7 +82,7 @@ def _dotted(black: Callable[[int, int], bool]) -> Callable[[Image.Image], None]:
     return draw
 
 
-def _plain(colour: str) -> Callable[[Image.Image], None]:
+def _plain(colour: str) -> Draw:
     return lambda cell: cell.paste(colour, (0, 0, CELL, CELL))
 
 
@@ -90,7 +92,7 @@ def _print(cell: Image.Image, words: str) -> None:
         ImageDraw.Draw(cell).text((3, 3 + 12 * line), text, fill="black", font=font)
 
 
-_CELLS: Final[list[Callable[[Image.Image], None]]] = [
+_CELLS: Final[list[Draw]] = [
     _dotted(lambda x, y: (x + y) % 2 == 0),
     _dotted(lambda x, _: x % 2 == 0),
     _dotted(lambda _, y: y % 2 == 0),

@@ -183,7 +183,13 @@ class _Warm:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
-        await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
+        await asyncio.to_thread(self._sweep)
+
+    def _sweep(self) -> None:
+        shutil.rmtree(self._profile, ignore_errors=True)
+        # Where LibreOffice makes its pipes, whatever TMPDIR says; one that is killed leaves its own.
+        for left in Path("/tmp").glob(f"OSL_PIPE_*_{self._pipe}"):
+            left.unlink(missing_ok=True)
 
 
 async def _group(command: Sequence[str]) -> Process:
