@@ -9,6 +9,7 @@ from typing import Final
 
 import av
 import pyvips
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from render_service.decoders.contract import (
@@ -21,7 +22,7 @@ from render_service.decoders.contract import (
     Wanted,
 )
 from render_service.decoders.pictures import Pictures
-from render_service.decoders.streams import described, opened
+from render_service.decoders.streams import described, known, opened
 
 _RATE: Final = 8000
 """Samples a second that are looked at."""
@@ -38,10 +39,11 @@ Peak = tuple[int, int]
 
 def decode_audio(source: Path, wanted: Wanted, into: Path, _limits: Limits, step: Progress, ready: Ready) -> Decoded:
     with opened(source) as container:
-        if not container.streams.audio:
-            raise DecodeFailed("a recording without sound", permanent=True)
+        stream = known(container.streams.audio)
+        if stream is None:
+            raise DecodeFailed("a recording without sound that can be read here", permanent=True)
         technical = described(container)
-        peaks = list(_peaks(container))
+        peaks = list(_peaks(container, stream))
     if not peaks:
         raise DecodeFailed("a recording of which no sound can be read", permanent=True)
     technical.setdefault("duration", round(len(peaks) * _SLICE / _RATE, 2))
@@ -53,10 +55,10 @@ def decode_audio(source: Path, wanted: Wanted, into: Path, _limits: Limits, step
     return Decoded(pictures.made, technical)
 
 
-def _peaks(container: InputContainer) -> Iterator[Peak]:
+def _peaks(container: InputContainer, stream: AudioStream) -> Iterator[Peak]:
     """The lowest and the highest of each slice."""
     samples, count = array("h"), 0
-    for piece in _mono(container):
+    for piece in _mono(container, stream):
         samples.frombytes(piece)
         whole = len(samples) - len(samples) % _SLICE
         for start in range(0, whole, _SLICE):
@@ -70,9 +72,9 @@ def _peaks(container: InputContainer) -> Iterator[Peak]:
         yield min(samples), max(samples)
 
 
-def _mono(container: InputContainer) -> Iterator[bytes]:
+def _mono(container: InputContainer, stream: AudioStream) -> Iterator[bytes]:
     resampler = av.AudioResampler(format="s16", layout="mono", rate=_RATE)
-    for frame in container.decode(container.streams.audio[0]):
+    for frame in container.decode(stream):
         for resampled in resampler.resample(frame):
             yield bytes(resampled.planes[0])[: resampled.samples * 2]
     for resampled in resampler.resample(None):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 
 from render_service.decoders.contract import DecodeFailed
 
@@ -31,12 +32,20 @@ def opened(source: Path) -> Iterator[InputContainer]:
         raise DecodeFailed(f"a recording that cannot be read: {error.strerror}", permanent=True) from error
 
 
+S = TypeVar("S", bound=Stream)
+
+
+def known(streams: Iterable[S]) -> S | None:
+    """The first whose codec is known here: a file may name any."""
+    return next((stream for stream in streams if getattr(stream, "codec_context", None) is not None), None)
+
+
 def described(container: InputContainer) -> dict[str, Any]:
     """What is known of a recording. `duration` in seconds, `bit_rate` in bits a second."""
     found: dict[str, Any] = {"format": container.format.name, "bit_rate": container.bit_rate or None}
     if container.duration is not None:
         found["duration"] = round(container.duration / av.time_base, 3)
-    for stream in container.streams.video[:1]:
+    if (stream := known(container.streams.video)) is not None:
         rate = stream.average_rate
         found |= {
             "codec": stream.codec_context.name,
@@ -44,7 +53,7 @@ def described(container: InputContainer) -> dict[str, Any]:
             "height": stream.codec_context.height,
             "frames_per_second": round(float(rate), 3) if rate else None,
         }
-    for sound in container.streams.audio[:1]:
+    if (sound := known(container.streams.audio)) is not None:
         found |= {
             "audio_codec": sound.codec_context.name,
             "sample_rate": sound.codec_context.sample_rate,

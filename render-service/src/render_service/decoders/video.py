@@ -21,7 +21,7 @@ from render_service.decoders.contract import (
     Wanted,
 )
 from render_service.decoders.pictures import Pictures
-from render_service.decoders.streams import described, opened
+from render_service.decoders.streams import described, known, opened
 
 _WHERE: Final = 0.1
 """Of its length: the first frames are black or a title."""
@@ -32,9 +32,9 @@ _MOST_FRAMES: Final = 300
 
 def decode_video(source: Path, wanted: Wanted, into: Path, limits: Limits, step: Progress, ready: Ready) -> Decoded:
     with opened(source) as container:
-        if not container.streams.video:
-            raise DecodeFailed("a video without a picture", permanent=True)
-        stream = container.streams.video[0]
+        stream = known(container.streams.video)
+        if stream is None:
+            raise DecodeFailed("a video without a picture that can be read here", permanent=True)
         technical = described(container)
         if stream.codec_context.width * stream.codec_context.height > limits.pixels:
             raise DecodeFailed("has more pixels than are taken", permanent=True)
