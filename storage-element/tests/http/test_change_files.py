@@ -84,7 +84,7 @@ async def test_bad_update_changes_nothing(api: Any, file_id: UUID, given: Any) -
 
 
 async def test_large_update_is_refused(api: Any, file_id: UUID) -> None:
-    answer = await patch(api, file_id, {"description": "x" * 2_000_000})
+    answer = await patch(api, file_id, {"description": "x" * 3_000_000})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "FILE_TOO_LARGE")
 
 

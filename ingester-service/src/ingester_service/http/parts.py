@@ -1,18 +1,17 @@
 """`/api/v1/uploads` in JSON: uploads in signed parts. They are seen and given up like those of tus (`http.tus`)."""
 
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Final
+from collections.abc import Callable
+from typing import Annotated, Final
 
 from artstore_audit import Entry
 from artstore_auth.guard import Guard
 from artstore_core.errors import ValidationFailed
 from artstore_core.scopes import Principal, Scope
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from artstore_kit.json_route import SmallJsonRoute
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 from starlette.routing import Match
-from starlette.types import Message
 from starlette.types import Scope as AsgiScope
 
 from ingester_service.http import tus_headers as tus
@@ -26,34 +25,10 @@ from ingester_service.resumable.begun import Begun, Kind, Standing
 from ingester_service.resumable.once import BeginOnce, Creation
 from ingester_service.upload.limits import UploadLimits
 
-_MAX_JSON_BYTES: Final = 2 * 1024 * 1024
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
-class JsonRoute(APIRoute):
-    """A route with a small JSON body, on a path that also takes byte streams and so is not limited by the app."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def limited(request: Request) -> Response:
-            received = 0
-
-            async def receive() -> Message:
-                nonlocal received
-                message = await request.receive()
-                received += len(message.get("body", b""))
-                if received > _MAX_JSON_BYTES:
-                    # FastAPI passes its own HTTPException through while it reads a body, and no other.
-                    raise HTTPException(413)
-                return message
-
-            return await handle(Request(request.scope, receive))
-
-        return limited
-
-
-class NotTusRoute(JsonRoute):
+class NotTusRoute(SmallJsonRoute):
     """Leaves alone what is not JSON, and whoever speaks tus: the same path and method are theirs."""
 
     def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
@@ -72,7 +47,7 @@ def router(
     parts: SignedParts, beginning: BeginOnce, sending: UploadLimits, guard: Guard, report: Callable[[Entry], None]
 ) -> APIRouter:
     """`report` is the audit log's. To be asked before the routes of tus."""
-    router = APIRouter(tags=["signed parts"], route_class=JsonRoute)
+    router = APIRouter(tags=["signed parts"], route_class=SmallJsonRoute)
     at_uploads = APIRouter(route_class=NotTusRoute)
     writer = Annotated[Principal, Depends(guard.require(Scope.FILES_WRITE))]
 

@@ -1,21 +1,17 @@
-"""Request bodies: bytes as they come, and JSON that stays small."""
+"""Request bodies: bytes as they come."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import AsyncIterator
 
 from artstore_core.errors import ChecksumMismatch, ValidationFailed
 from artstore_transfer import sha256_of
-from fastapi import HTTPException, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from storage_element.store.receive import Body
-
-_MAX_JSON_BYTES: Final = 1024 * 1024
 
 
 def body_of(request: Request, idle_seconds: float) -> Body:
@@ -64,26 +60,3 @@ def _length(request: Request) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise ValidationFailed("Content-Length is not a number.")
     return int(text)
-
-
-class SmallJsonRoute(APIRoute):
-    """A route with a JSON body, on a path that also takes byte streams and so is not limited by the app."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def limited(request: Request) -> Response:
-            received = 0
-
-            async def receive() -> Message:
-                nonlocal received
-                message = await request.receive()
-                received += len(message.get("body", b""))
-                if received > _MAX_JSON_BYTES:
-                    # FastAPI passes its own HTTPException through while it reads a body, and no other.
-                    raise HTTPException(413)
-                return message
-
-            return await handle(Request(request.scope, receive))
-
-        return limited

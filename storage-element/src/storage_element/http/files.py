@@ -10,6 +10,7 @@ from artstore_core.errors import ValidationFailed
 from artstore_core.files import File, FileStatus
 from artstore_core.pages import Page
 from artstore_core.scopes import Principal
+from artstore_kit.json_route import SmallJsonRoute
 from artstore_kit.paging import PageParams
 from artstore_kit.plain import FILE_ID_PARAMETER, PlainRoute, parameter
 from artstore_tickets import Disposition
@@ -18,7 +19,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import TypeAdapter
 
 from storage_element.http.access import Access
-from storage_element.http.body import SmallJsonRoute, body_of, claimed_checksum
+from storage_element.http.body import body_of, claimed_checksum
 from storage_element.http.download import FileResponse
 from storage_element.http.plain import file_id_of, json_response
 from storage_element.http.schemas import METADATA_HEADER, parse_metadata

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from artstore_core.files import File
+from artstore_kit.json_route import SmallJsonRoute
 from artstore_transfer import Answer, ByteRange, parse_range
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from storage_element.http.access import Access
-from storage_element.http.body import SmallJsonRoute, body_of
+from storage_element.http.body import body_of
 from storage_element.http.checksum import body_checksum
 from storage_element.http.download import FileResponse
 from storage_element.http.schemas import (
