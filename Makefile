@@ -80,7 +80,7 @@ types: venv ## mypy, strict, a package at a time
 
 .PHONY: unit
 unit: venv ## Unit, contract and integration tests, on a real PostgreSQL and a real Envoy
-	$(BIN)/pytest -q -n 2 --dist worksteal --durations 25 --durations-min 4 $(PACKAGES) tests/contract tests/power_cut
+	$(BIN)/pytest -q -n 3 --dist worksteal --durations 40 --durations-min 4 $(PACKAGES) tests/contract tests/power_cut
 
 .PHONY: e2e
 e2e: venv ## End to end: the whole stack, through Envoy, with real clients
