@@ -10,11 +10,13 @@ import httpx
 import pytest
 from artstore_core.errors import UpstreamFailed
 from artstore_testing.postgres import Database
+from artstore_testing.servers import running_app
 from artstore_testing.tokens import TokenIssuer
 from query_service.config import Settings
 from query_service.files.contents import HotContents
 from query_service.files.lookup import Located
 from query_support import Row, eventually
+from starlette.types import Receive, Scope, Send
 from stored_support import ELEMENT, Stored, row_of, store, stored_file
 from test_short_cut import OneFile
 
@@ -116,6 +118,29 @@ async def test_other_bytes_than_were_stored_are_not_given_out(stored: Stored, is
     other = hashlib.sha256(b"another").hexdigest()
     await stored.registry.change("UPDATE files SET checksum = $1 WHERE file_id = $2", other, row.file_id)
     answer = await got(stored, row)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "UPSTREAM_FAILED")
+
+
+class Endless:
+    """Something that answers in the place of an element, and does not stop."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while (message := await receive())["type"] != "lifespan.shutdown":
+                await send({"type": f"{message['type']}.complete"})
+            return await send({"type": "lifespan.shutdown.complete"})
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(200):
+            await send({"type": "http.response.body", "body": b"x" * 10_000, "more_body": True})
+        return None
+
+
+async def test_more_bytes_than_were_stored_do_not_fill_memory(stored: Stored) -> None:
+    row = row_of("a.txt", b"abc", "se-rw-2")
+    with running_app(Endless()) as url:
+        await stored.registry.element("se-rw-2", url)
+        await stored.registry.add(row)
+        answer = await got(stored, row)
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "UPSTREAM_FAILED")
 
 

@@ -168,7 +168,7 @@ class Slow:
 async def test_too_many_downloads_at_a_time_are_429(
     settings: Settings, migrated: Database, issuer: TokenIssuer
 ) -> None:
-    registry, row, slow = Registry(migrated), Row(), Slow()
+    registry, row, slow = Registry(migrated), Row(size=2_000_000), Slow()
     with running_app(slow) as url:
         await registry.element("se-rw-1", url)
         await registry.add(row)

@@ -158,6 +158,9 @@ class Heads:
     async def pieces(self) -> AsyncIterator[bytes]:
         yield b""
 
+    async def whole(self, most: int) -> bytes:  # noqa: ARG002
+        return b""
+
     async def close(self) -> None:
         return None
 

@@ -227,15 +227,16 @@ def test_the_command_finds_a_running_stack_and_tells_its_state(stack: Stack) -> 
     assert [line.split()[0] for line in status.stdout.splitlines()] == ["part", *(part.value for part in Part)]
 
 
-def test_the_foreground_stops_everything_on_ctrl_c(make_stack: Callable[[str], Stack]) -> None:
-    stack = make_stack("foreground")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_foreground_stops_everything_on_ctrl_c(make_stack: Callable[[str], Stack], how: signal.Signals) -> None:
+    stack = make_stack(f"foreground-{how.name}")
     env = {**stack.env, "ARTSTORE_DATA_DIR": str(stack.data_dir), "ARTSTORE_PORT_BASE": str(stack.ports.base)}
     command = [sys.executable, "-m", "artstore_stack", "up"]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         assert any(line.startswith("Ctrl-C stops it") for line in lines)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         rest = process.stdout.read()
 
     assert process.returncode == 0

@@ -43,6 +43,10 @@ def _up(stack: Stack, *, detach: bool) -> int:
     if stack.running:
         print("ArtStore runs already.")
         return _status(stack)
+    if not detach:
+        # Also where whoever started this ignores SIGINT, as a shell does for what it runs in the background.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
     try:
         stack.up()
         print(usage(stack), flush=True)
@@ -51,7 +55,8 @@ def _up(stack: Stack, *, detach: bool) -> int:
         print("Ctrl-C stops it.", flush=True)
         Watcher(stack.layout, stack.supervisor, _say).run()
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not leave half of it running
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a second one must not leave half of it running
         print("\nstopping: requests in flight may finish", flush=True)
         stack.down()
         print(f"stopped; the data stays in {stack.data_dir}")

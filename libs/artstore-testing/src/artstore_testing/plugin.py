@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,6 +11,12 @@ import pytest
 
 from artstore_testing.postgres import Database, PostgresServer, running_postgres
 from artstore_testing.tokens import TokenIssuer
+
+
+def pytest_configure() -> None:
+    """A shell ignores SIGINT for what it runs in the background, and processes inherit that: those of tests must not."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx
-from artstore_core.errors import ArtStoreError
+from artstore_core.errors import ArtStoreError, StorageUnavailable, UpstreamFailed
 from artstore_kit.logs import get_logger
 from artstore_transfer import pieces
 
@@ -74,6 +74,17 @@ class OpenedElement:
 
     def pieces(self) -> AsyncIterator[bytes]:
         return pieces(self._bytes())
+
+    async def whole(self, most: int) -> bytes:
+        content = bytearray()
+        try:
+            async for chunk in self._bytes():
+                content += chunk
+                if len(content) > most:
+                    raise UpstreamFailed("The storage element gave more bytes than were stored")
+        except httpx.TransportError as broken:
+            raise StorageUnavailable("The storage element broke off, and does not go on") from broken
+        return bytes(content)
 
     async def close(self) -> None:
         await self._response.aclose()

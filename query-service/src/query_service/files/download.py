@@ -30,6 +30,10 @@ class Opened(Protocol):
 
     def pieces(self) -> AsyncIterator[bytes]: ...
 
+    async def whole(self, most: int) -> bytes:
+        """All of them, at once. Raises StorageUnavailable where they break off, UpstreamFailed beyond `most` bytes."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -156,7 +160,7 @@ class Downloads:
     async def _read(self, located: Located, asked: Asked) -> bytes:
         opened = await self.open(asked)
         try:
-            content = b"".join([piece async for piece in opened.pieces()])
+            content = await opened.whole(located.file.size)
         finally:
             await opened.close()
         self.contents.keep(located, content)

@@ -25,6 +25,7 @@ class KeepingBallast:
 
     def __init__(self, ballast: Ballast, element: Element, workers: Workers, seconds: float = 60) -> None:
         self._ballast, self._element, self._workers, self._seconds = ballast, element, workers, seconds
+        self._one_at_a_time = asyncio.Lock()
 
     async def run(self) -> None:
         """For ever."""
@@ -35,6 +36,7 @@ class KeepingBallast:
 
     async def once(self) -> None:
         """Now, or not at all while the disk is away: another may lie there."""
-        with suppress(ArtStoreError):
-            await self._element.probe()
-            await self._workers.run(self._ballast.keep)
+        async with self._one_at_a_time:
+            with suppress(ArtStoreError):
+                await self._element.probe()
+                await self._workers.run(self._ballast.keep)
