@@ -26,8 +26,12 @@ class Curl:
     def __call__(self, *arguments: str) -> tuple[int, dict[str, str], bytes]:
         told = ["-w", "%{stderr}%{http_code}\n%{header_json}"]
         command = ["curl", "-s", "--cacert", self._ca, "--max-time", "120", *told, *arguments]
-        done = subprocess.run(command, capture_output=True, check=True)
-        status, _, headers = done.stderr.decode().partition("\n")
+        # A refusal comes before the body was taken, and the stream ends early: curl fails, at times without the status.
+        for _ in range(5):
+            done = subprocess.run(command, capture_output=True, check=False)
+            status, _, headers = done.stderr.decode().partition("\n")
+            if int(status):
+                break
         return int(status), {name: values[0] for name, values in json.loads(headers).items()}, done.stdout
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
