@@ -108,20 +108,21 @@ class PictureDecoder:
         progress(0, self.pages)
         if self.fails:
             raise self.fails.pop(0)
+        thumb = await asyncio.to_thread(_scaled, source, into, RenditionKind.THUMB, 256)
         if ready is not None:
-            ready(await asyncio.to_thread(_scaled, source, into, RenditionKind.THUMB, 256))
+            ready(thumb)  # from now on it is being read, and not to be written again
         progress(min(12, self.pages), self.pages)
         if self.gate is not None:
             await self.gate.wait()
-        outputs = await asyncio.to_thread(_made, source, into, wanted)
+        others = await asyncio.to_thread(_made, source, into, wanted)
         progress(self.pages, self.pages)
-        return Decoded(outputs, {"width": 600, "height": 400})
+        return Decoded([thumb, *others], {"width": 600, "height": 400})
 
 
 def _made(source: Path, into: Path, wanted: Wanted) -> list[Output]:
     import pyvips
 
-    outputs = [_scaled(source, into, RenditionKind.THUMB, 256), _scaled(source, into, RenditionKind.PREVIEW, 512)]
+    outputs = [_scaled(source, into, RenditionKind.PREVIEW, 512)]
     if wanted.tiles:
         path = into / "tiles"
         pyramid = write_tiles(pyvips.Image.new_from_file(str(source)), path)

@@ -21,6 +21,7 @@ async def test_a_registered_file_gets_previews_by_itself(bench: Bench, element: 
     assert [one["kind"] for one in listed] == ["thumb", "preview", "tile"]
     assert all(one["ready"] for one in listed)
     thumb = await bench.http.get(listed[0]["url"])
+    assert thumb.status_code == 200, thumb.text
     with Image.open(io.BytesIO(thumb.content)) as image:
         assert image.size == (256, 171)
     assert thumb.headers["cache-control"] == "private, max-age=600"

@@ -77,7 +77,7 @@ Progress = Callable[[int, int], None]
 """So many pages of so many are done."""
 
 Ready = Callable[[Output], None]
-"""A picture that is whole while others are still to come."""
+"""A picture that is whole, and not written to again, while others are still to come."""
 
 
 class DecodeFailed(Exception):
