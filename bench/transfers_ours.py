@@ -152,7 +152,7 @@ class ArtStore:
                 ["-T", str(piece), "-H", "Expect:", part["url"]] for piece, part in zip(here, urls, strict=True)
             ]
             curl(commands, sum(piece.stat().st_size for piece in here))
-        state = self._call("GET", f"{_UPLOADS}/{upload}/parts").json()
+        state = self._call("GET", f"{_UPLOADS}/{upload}").json()
         told = [{"part_number": part["part_number"], "etag": part["etag"]} for part in state["parts"]]
         file = self._call("POST", f"{_UPLOADS}/{upload}/complete", json={"parts": told}, timeout=300).json()
         size = source.stat().st_size

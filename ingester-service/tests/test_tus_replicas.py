@@ -74,6 +74,26 @@ async def test_killed_between_joining_and_the_file(ingester: Ingester, tus: Tus,
     assert rw.data() == [b"ab"]
 
 
+async def test_killed_between_the_file_and_the_registry(ingester: Ingester, tus: Tus, rw: ElementProcess) -> None:
+    """The file is safe, and admin never heard of it: whatever the client asks next says it to admin."""
+    assert not rw.files()
+    path = await tus.begin(5, Upload_Metadata=metadata(filename="ю.txt"))
+    await tus.patch(path, 0, b"hello")
+    parts = [await tus.begin(1, Upload_Concat="partial") for _ in range(2)]
+    for part in parts:
+        await tus.patch(part, 0, b"a")
+    headers = {"Upload-Concat": f"final;{' '.join(parts)}", "Upload-Metadata": metadata(filename="a.txt")}
+    joined = (await tus.ask("POST", UPLOADS, headers)).json()["file_id"]
+    for again, file_id in (
+        (lambda: tus.offset(path), id_of(path)),
+        (lambda: tus.patch(path, 5, b""), id_of(path)),
+        (lambda: tus.ask("POST", UPLOADS, headers), joined),
+    ):
+        ingester.admin.registered.clear()
+        await again()
+        assert [file["file_id"] for file in ingester.admin.registered] == [file_id]
+
+
 async def test_what_others_staged_on_the_element_is_nobodys_here(
     ingester: Ingester, tus: Tus, rw: ElementProcess
 ) -> None:

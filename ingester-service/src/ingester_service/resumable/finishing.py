@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from artstore_core.errors import FileTooLarge, Infected, TypeNotAllowed
-from artstore_core.files import NewFile
+from artstore_core.files import File, NewFile
 from artstore_transfer import PIECE
 
 from ingester_service.resumable.begun import Begun, Standing
 from ingester_service.resumable.metadata import parse
 from ingester_service.resumable.ports import Quota, Staging
 from ingester_service.upload.inspection import Inspection
+from ingester_service.upload.ports import Element
 from ingester_service.upload.registration import Registration
 from ingester_service.upload.service import Uploaded
 
@@ -46,6 +47,10 @@ class Finishing:
             ttl_days=begun.retention.ttl_days,
         )
         file = await self._staging.complete(element, upload_id, new, standing.offset)
+        return await self.register(file, element)
+
+    async def register(self, file: File, element: Element) -> Uploaded:
+        """Tells admin of a file that is safe; again is harmless."""
         return Uploaded(file, await self._registration.register(file, element.storage_id))
 
     async def _head(self, standing: Standing) -> bytes:

@@ -143,6 +143,7 @@ class Joining:
             if standing is None:
                 continue
             if standing.file is not None and standing.file.uploaded_by == begun.owner:
+                await self._finishing.register(standing.file, standing.element)
                 return Progress(standing)
             if standing.begun is not None and standing.begun.owner == begun.owner and standing.is_whole:
                 return await self._finished(standing, standing.begun, parts)

@@ -120,7 +120,7 @@ class ResumableUploads:
         if offset != standing.offset:
             raise OtherOffset("The upload ends elsewhere", headers={"Upload-Offset": str(standing.offset)})
         if standing.file is not None:
-            return Progress(standing)
+            return await self._finished_if_whole(standing)
         standing = await self._sized(standing, size)
         most = self.max_bytes if standing.size is None else standing.size
         if body.length is not None and offset + body.length > most:
@@ -176,6 +176,9 @@ class ResumableUploads:
 
     async def _finished_if_whole(self, standing: Standing) -> Progress:
         begun = standing.begun
+        if standing.file is not None:
+            # Once more: whoever made it a file may have died before admin heard of it.
+            await self._finishing.register(standing.file, standing.element)
         if begun is None or begun.kind in (Kind.PARTIAL, Kind.PARTS) or not standing.is_whole:
             return Progress(standing)
         uploaded = await self._finishing.finish(standing, begun)
