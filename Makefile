@@ -22,6 +22,12 @@ $(VENV)/.ready: requirements/dev.txt $(wildcard */pyproject.toml libs/*/pyprojec
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(foreach package,$(PACKAGES),-e ./$(package))
 	@touch $@
 
+.PHONY: assets
+assets: $(VENV)/.assets ## Fetch the console's scripts from npm (done by the others when needed)
+
+$(VENV)/.assets: $(VENV)/.ready admin-service/assets/package-lock.json requirements/install-assets
+	@if requirements/install-assets; then touch $@; fi
+
 .PHONY: system
 system: ## Install what only the system's packages have: LibreOffice, Chromium, … (done by up and test where they may)
 	@requirements/install-system test
@@ -34,13 +40,13 @@ system-up:
 lock: ## Pin the dependencies of requirements/*.in, with hashes
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet uv
-	for set in build services dev; do $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	for set in build services dev node; do $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements/$$set.txt requirements/$$set.in; done
 
 ##@ Running
 
 .PHONY: up
-up: venv system-up ## Start everything here (DETACH=1: return when ready; ARTSTORE_PORT_BASE=9000: other ports)
+up: venv assets system-up ## Start everything here (DETACH=1: return when ready; ARTSTORE_PORT_BASE=9000: other ports)
 	@$(BIN)/python -m artstore_stack up $(if $(filter-out 0,$(DETACH)),--detach)
 
 .PHONY: down
@@ -66,7 +72,7 @@ start: venv ## Bring one part back: PART=postgres
 ##@ Checks
 
 .PHONY: test
-test: venv system lint types unit e2e ## Everything that must hold: lint, types, unit, integration, contract, end to end
+test: venv assets system lint types unit e2e ## Everything that must hold: lint, types, unit, integration, contract, end to end
 
 .PHONY: lint
 lint: venv ## ruff: rules and format
@@ -127,6 +133,10 @@ soak-render: venv ## 500 previews while render's workers are killed at random an
 soak-viewer: venv ## A picture of 20,000 x 20,000 in OpenSeadragon, zoomed into a corner (SCREENSHOTS=docs/images: keeps some)
 	ARTSTORE_VIEWER_SIDE=20000 $(if $(SCREENSHOTS),ARTSTORE_SCREENSHOTS=$(SCREENSHOTS)) $(BIN)/pytest -q -s \
 		--durations 5 tests/browser/test_viewer.py
+
+.PHONY: screenshots
+screenshots: venv assets ## Every page of the console as a picture, in both languages, into docs/images/console
+	PYTHONPATH=tests/support:tests/corpus:. $(BIN)/python -m console_screens docs/images/console
 
 .PHONY: soak-upload
 soak-upload: venv ## 10 GiB in rough weather: client, ingester, gateway, element killed, 30 s offline (MIB=256: a small one)

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from artstore_stack import Stack
 from chromium import running_chromium
+from console_people import People
+from console_visitor import Visitors
 from world import MAX_UPLOAD_BYTES, World, free_port_base, page_origin, port_bases
 
 if TYPE_CHECKING:
@@ -51,3 +53,15 @@ def chromium() -> Iterator[Browser]:
     """A browser of this module's own; skipped where there is none."""
     with running_chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def people(world: World) -> People:
+    """Who works with the console."""
+    return People.of(world)
+
+
+@pytest.fixture(scope="module")
+def visitors(chromium: Browser, world: World, people: People) -> Visitors:
+    """Windows upon the console."""
+    return Visitors(chromium, world.gateway, people.passwords)

@@ -113,7 +113,7 @@ class Element:
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         bearer = self.outside.bearer(tuple(Scope), audience=element_audience(self.storage_id))
         headers = {**bearer, **options.pop("headers", {})}
-        with httpx.Client(verify=self.tls, base_url=self.url) as client:
+        with httpx.Client(verify=self.tls, base_url=self.url, timeout=60) as client:
             return client.request(method, path, headers=headers, **options)
 
 
@@ -144,6 +144,8 @@ def running_element(
     app = build(settings, keys=StaticKeys(parse_jwks({"keys": [*jwks["keys"], *outside.jwks()["keys"]]})))
     with running_app(app, certificate=certificate) as url:
         element = Element(storage_id, url, root, outside, authority.context)
-        while element.ask("GET", "/health/ready").status_code != httpx.codes.OK:
-            pass
+        # One connection, for all that are asked on it.
+        with httpx.Client(verify=element.tls, base_url=url, timeout=60) as client:
+            while client.get("/health/ready").status_code != httpx.codes.OK:
+                pass
         yield element

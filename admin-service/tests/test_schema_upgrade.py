@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from artstore_testing.postgres import Database
 from schema_support import connected, counted, events, usage
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 
 # What the code of 0001 writes: every table, every column. It runs before 0002 and, with other ids, after it.
 OF_0001 = """

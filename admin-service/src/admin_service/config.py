@@ -55,6 +55,17 @@ class Settings(ServiceSettings):
     refresh_token_seconds: int = Field(
         default=86400, ge=60, le=30 * 86400, description="How long a person's session lives, from its sign-in on"
     )
+    console_idle_seconds: int = Field(
+        default=1800,
+        ge=60,
+        le=86400,
+        description="How long the console may be left alone before one has to sign in again",
+    )
+    ingester_url: str = Field(
+        default="http://127.0.0.1:8020", description="Where the console finds the ingester-service"
+    )
+    query_url: str = Field(default="http://127.0.0.1:8030", description="Where the console finds the query-service")
+    render_url: str = Field(default="http://127.0.0.1:8040", description="Where the console finds the render-service")
     lockout_failures: int = Field(default=5, ge=1, le=100, description="Failed sign-ins that lock a user name")
     lockout_seconds: int = Field(default=900, ge=1, le=86400, description="How long a user name stays locked")
     element_networks: NetworkNames = Field(

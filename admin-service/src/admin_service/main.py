@@ -8,19 +8,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import httpx
 from artstore_audit import Denials, Reporter, reporting
 from artstore_auth.guard import Guard
 from artstore_auth.verify import TokenVerifier
 from artstore_core.errors import ArtStoreError, QuotaExceeded
 from artstore_core.scopes import INTERNAL_AUDIENCE, PUBLIC_AUDIENCE
 from artstore_kit.app import ServiceInfo, create_app
-from artstore_kit.health import Check
+from artstore_kit.health import Check, Health
 from artstore_kit.metrics import new_registry
-from artstore_kit.outgoing import tls_context
+from artstore_kit.outgoing import outgoing_client, tls_context
 from artstore_kit.tracing import Tracing
 from artstore_postgres.engine import make_engine
 from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from admin_service import __version__
 from admin_service.audit.intake import OwnRefusals
@@ -31,6 +33,12 @@ from admin_service.clients.lists import Lists
 from admin_service.clients.pinned import SystemResolver, pinned_client
 from admin_service.clients.tokens import ElementTokens
 from admin_service.config import Settings
+from admin_service.console.api import Upstreams
+from admin_service.console.app import console_app, entrance, own_assets
+from admin_service.console.door import Doors
+from admin_service.console.pages import BASE, Pages
+from admin_service.console.parts import Console
+from admin_service.console.visits import Visits
 from admin_service.db.engine import POOL_SIZE, Database
 from admin_service.db.syncs import Sessions as SyncSessions
 from admin_service.db.syncs import sync_engine
@@ -47,6 +55,7 @@ from admin_service.http import (
     service_accounts,
     storage_elements,
     syncs,
+    totals,
 )
 from admin_service.identity.accounts import ServiceAccounts
 from admin_service.identity.clients import ClientAuthentication
@@ -75,6 +84,7 @@ from admin_service.registry.rebuilding import Rebuilding, Say
 from admin_service.registry.schedule import SyncSchedule
 from admin_service.registry.sync import Syncs
 from admin_service.registry.sync_gauges import SyncGauges
+from admin_service.registry.totals import Totalling
 
 KEY_CHECK_SECONDS = 15.0
 KEEP_SECONDS = 60.0
@@ -196,6 +206,18 @@ def _syncing(
     return Syncing(syncs, gauges, close)
 
 
+def _upstreams(settings: Settings, tracing: Tracing, app: Callable[[], ASGIApp]) -> Upstreams:
+    def client(url: str) -> httpx.AsyncClient:
+        return outgoing_client(tracing, ca_file=settings.ca_file, base_url=url)
+
+    return Upstreams(
+        app,
+        ingester=client(settings.ingester_url),
+        query=client(settings.query_url),
+        render=client(settings.render_url),
+    )
+
+
 def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """The app. Nothing is connected before it starts."""
     tracing, figures = Tracing(SERVICE.name, SERVICE.version), new_registry()
@@ -215,8 +237,11 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     operations = Operations(database.transaction, outside.elements, outside.elements, journal, clock)
     changing = ChangingFiles(database.transaction, outside.elements, journal)
     upkeep = Upkeep(database.outbox_rows, clock, keep_days=settings.outbox_days, registry=figures)
+    totalling = Totalling(database.transaction, clock)
     reporter = Reporter(OwnRefusals(database.transaction), registry=figures)
     denials = Denials(reporter.report)
+
+    upstreams = _upstreams(settings, tracing, lambda: app)
 
     def refused(request: Request, error: ArtStoreError) -> None:
         _refused(denials, request, error)
@@ -238,12 +263,14 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            await totalling.close()
             await syncing.close()
             await outside.close()
+            await upstreams.close()
             await database.close()
 
     guard = identity.guard
-    return create_app(
+    app = create_app(
         SERVICE,
         routers=[
             oauth.router(
@@ -257,9 +284,11 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
             syncs.router(syncing.syncs, database, guard),
             element_operations.router(guard, operations),
             registry.router(database, guard, changing),
+            totals.router(totalling, guard),
             audit.router(database, guard, clock),
             quotas.router(database, guard, clock),
             idempotency.router(database, guard, clock, timedelta(seconds=settings.idempotency_seconds)),
+            entrance(),
         ],
         checks=[Check("postgresql", database.probe, required=True)],
         lifespan=lifespan,
@@ -268,6 +297,26 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         trusted_proxies=settings.trusted_proxies,
         refused=refused,
     )
+    app.mount(BASE, _console(settings, database, identity, upstreams, app.state.health, clock))
+    return app
+
+
+def _console(
+    settings: Settings, database: Database, identity: Identity, upstreams: Upstreams, health: Health, clock: Clock
+) -> FastAPI:
+    assets, idle = own_assets(), timedelta(seconds=settings.console_idle_seconds)
+    visits = Visits(database.transaction, identity.sessions, identity.issuer, clock, idle=idle)
+    pages = Pages(assets, clock, SERVICE.version)
+    doors = Doors(visits, upstreams, pages)
+    shown = {name: _shown(value) for name, value in settings.model_dump(mode="json").items() if value is not None}
+    return console_app(Console(doors, pages, visits, database, clock, health, shown), assets)
+
+
+def _shown(setting: object) -> str:
+    """As one would write it into the environment."""
+    if isinstance(setting, list):
+        return ",".join(map(str, setting))
+    return str(int(setting)) if isinstance(setting, float) and setting.is_integer() else str(setting)
 
 
 def _refused(denials: Denials, request: Request, error: ArtStoreError) -> None:

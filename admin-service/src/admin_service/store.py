@@ -19,6 +19,7 @@ from admin_service.quotas.reservations import QuotaRows
 from admin_service.registry.elements import ElementRows
 from admin_service.registry.files import FileRows
 from admin_service.registry.syncs import SyncHistory
+from admin_service.registry.totals import TotalRows
 
 
 class AuditLogRows(AuditRows, AuditSearchRows, Protocol):
@@ -50,6 +51,8 @@ class Rows(Protocol):
     def sessions(self) -> SessionRows: ...
     @property
     def syncs(self) -> SyncHistory: ...
+    @property
+    def totals(self) -> TotalRows: ...
     @property
     def usage(self) -> UsageRows: ...
     @property

@@ -105,10 +105,16 @@ _REGISTRY = (
     _admin("/api/v1/storage-elements/{id}/files/{file_id}", "GET"),
     _admin("/api/v1/registry/files", "GET"),
     _admin("/api/v1/registry/files/{id}", "GET", "PATCH", "DELETE"),
+    _admin("/api/v1/registry/totals", "GET"),
 )
 
 _CONSOLE_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_CONSOLE = (_public("/admin", *_CONSOLE_METHODS), _public("/admin/**", *_CONSOLE_METHODS))
+_CONSOLE = (
+    _public("/admin", *_CONSOLE_METHODS),
+    # News for as long as somebody looks: no total timeout.
+    Resource("/admin/overview/events", (Route(("GET",), Service.ADMIN, Access.PUBLIC, streams=True),)),
+    _public("/admin/**", *_CONSOLE_METHODS),
+)
 
 _UPLOADS = (
     Resource("/api/v1/files/upload", (Route(("POST",), Service.INGESTER, streams=True),)),

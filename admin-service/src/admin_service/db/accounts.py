@@ -47,9 +47,17 @@ class AccountTable:
         return _account(row) if row else None
 
     async def page(
-        self, *, limit: int, offset: int, kind: AccountKind | None = None, status: AccountStatus | None = None
+        self,
+        *,
+        limit: int,
+        offset: int,
+        kind: AccountKind | None = None,
+        status: AccountStatus | None = None,
+        secret_expires_until: datetime | None = None,
     ) -> tuple[Sequence[ServiceAccount], int]:
         wanted = [table.c[name] == value for name, value in (("kind", kind), ("status", status)) if value is not None]
+        if secret_expires_until is not None:
+            wanted.append(table.c.secret_expires_at <= secret_expires_until)
         query = select(table).where(*wanted).order_by(table.c.created_at, table.c.id).limit(limit).offset(offset)
         rows = (await self._connection.execute(query)).all()
         count = select(func.count()).select_from(table).where(*wanted)

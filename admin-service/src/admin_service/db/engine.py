@@ -21,6 +21,7 @@ from admin_service.db.quotas import QuotaTable
 from admin_service.db.sessions import SessionTable
 from admin_service.db.standing import RevokedTable, StandingTable
 from admin_service.db.syncs import HistoryTable
+from admin_service.db.totals import TotalTable
 from admin_service.db.users import UserTable
 
 POOL_SIZE = 10
@@ -41,6 +42,7 @@ class Transaction:
         self.revoked = RevokedTable(connection)
         self.sessions = SessionTable(connection)
         self.syncs = HistoryTable(connection)
+        self.totals = TotalTable(connection)
         self.usage = UsageTable(connection)
         self.users = UserTable(connection)
 

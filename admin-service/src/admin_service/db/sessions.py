@@ -51,6 +51,10 @@ class SessionTable:
             (await self._connection.execute(update(refresh_tokens).where(*unused).values(used_at=now))).rowcount
         )
 
+    async def seen(self, token_hash: bytes, now: datetime) -> None:
+        of_token = refresh_tokens.c.token_hash == token_hash
+        await self._connection.execute(update(refresh_tokens).where(of_token).values(seen_at=now))
+
     async def revoke(self, session_id: UUID, now: datetime, because: str) -> bool:
         statement = (
             update(sessions)

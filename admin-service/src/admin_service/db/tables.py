@@ -106,6 +106,7 @@ refresh_tokens = Table(
     Column("access_token_id", Text, nullable=False, index=True),
     Column("issued_at", Moment, nullable=False),
     Column("used_at", Moment),
+    Column("seen_at", Moment),
 )
 
 revoked_tokens = Table(

@@ -69,6 +69,9 @@ class RotationIn(_Strict):
 class AccountFilter(PageParams):
     kind: AccountKind | None = None
     status: AccountStatus | None = None
+    secret_expires_until: Moment | None = Field(
+        default=None, description="Those whose secret has expired by then; never one that does not expire"
+    )
 
 
 class AccountOut(QuotaOut):

@@ -85,7 +85,13 @@ class AccountRows(Protocol):
     async def by_client_id(self, client_id: str) -> ServiceAccount | None: ...
 
     async def page(
-        self, *, limit: int, offset: int, kind: AccountKind | None = None, status: AccountStatus | None = None
+        self,
+        *,
+        limit: int,
+        offset: int,
+        kind: AccountKind | None = None,
+        status: AccountStatus | None = None,
+        secret_expires_until: datetime | None = None,
     ) -> tuple[Sequence[ServiceAccount], int]: ...
 
     async def expiring(self, until: datetime, *, limit: int) -> Sequence[ServiceAccount]:

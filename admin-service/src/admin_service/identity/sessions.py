@@ -63,6 +63,8 @@ class RefreshToken:
     access_token_id: str
     issued_at: datetime
     used_at: datetime | None = None
+    seen_at: datetime | None = None
+    """When the console last had it as a cookie, to the minute."""
 
 
 class SessionRows(Protocol):
@@ -80,6 +82,8 @@ class SessionRows(Protocol):
     async def use(self, token_hash: bytes, now: datetime) -> bool:
         """False when it was used before. Of two at once, one hears True."""
         ...
+
+    async def seen(self, token_hash: bytes, now: datetime) -> None: ...
 
     async def revoke(self, session_id: UUID, now: datetime, because: str) -> bool:
         """True when it was open until now."""

@@ -84,9 +84,10 @@ class TokenIssuer:
         scopes: frozenset[Scope],
         role: str | None = None,
         stamp: Stamp | None = None,
+        lifetime_seconds: int | None = None,
     ) -> IssuedToken:
-        """`stamp` None: of a principal whose tokens nobody ends, admin itself."""
-        stamp = stamp or self.stamp(None)
+        """`stamp` None: of a principal whose tokens nobody ends, admin itself. `lifetime_seconds` None: as long as all."""
+        stamp, lifetime = stamp or self.stamp(None), lifetime_seconds or self._lifetime
         scope = " ".join(sorted(scopes))
         key = await self._keys.signer()
         header = {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
@@ -97,12 +98,12 @@ class TokenIssuer:
             "client_id": client_id,
             "scope": scope,
             "iat": stamp.issued_at,
-            "exp": stamp.issued_at + self._lifetime,
+            "exp": stamp.issued_at + lifetime,
             "jti": stamp.token_id,
         }
         if role is not None:
             claims["role"] = role
-        return IssuedToken(jwt.encode(header, claims, key, algorithms=["RS256"]), self._lifetime, scope)
+        return IssuedToken(jwt.encode(header, claims, key, algorithms=["RS256"]), lifetime, scope)
 
 
 class ClientCredentialsGrant:

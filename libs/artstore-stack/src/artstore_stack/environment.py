@@ -78,6 +78,10 @@ class Environments:
             "MIGRATION_DATABASE_URL_FILE": self._database_url(OWNER),
             "KEY_ENCRYPTION_KEY_FILE": str(self._secrets.path("key-encryption-key")),
             "BOOTSTRAP_FILE": str(self._secrets.path("bootstrap.json")),
+            **{
+                f"{part.value.upper()}_URL": service_url(part, self._ports)
+                for part in (Part.INGESTER, Part.QUERY, Part.RENDER)
+            },
         }
 
     def _element(self, part: Part) -> Environment:

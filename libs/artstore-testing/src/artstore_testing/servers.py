@@ -79,7 +79,7 @@ def running_app(
 def wait_until_ready(url: str, seconds: float = START_SECONDS) -> None:
     """Until a service says that it can do its work: a storage element answers nothing before its disk is recovered."""
     deadline = time.monotonic() + seconds
-    while httpx.get(f"{url}/health/ready").status_code != httpx.codes.OK:
+    while httpx.get(f"{url}/health/ready", timeout=seconds).status_code != httpx.codes.OK:
         if time.monotonic() > deadline:
             raise RuntimeError(f"{url} did not become ready")
         time.sleep(0.01)

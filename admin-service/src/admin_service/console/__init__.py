@@ -1,0 +1,1 @@
+"""The console: pages for people, made on the server out of what the API says."""

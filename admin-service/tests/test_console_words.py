@@ -1,0 +1,24 @@
+"""Every word of the console is there in both languages."""
+
+from __future__ import annotations
+
+from admin_service.console.language import Language
+from admin_service.console.pages import SAYINGS, SECTIONS, TEMPLATES
+from babel.messages.extract import extract_from_dir
+
+_METHODS = [("**.html", "jinja2.ext:babel_extract")]
+
+
+def words() -> set[str]:
+    found: set[str] = {*SAYINGS.values(), *(section.title for section in SECTIONS)}
+    options = {"**.html": {"trimmed": "true", "newstyle_gettext": "true"}}
+    for _file, _line, message, _comments, _context in extract_from_dir(TEMPLATES, _METHODS, options):
+        found.add(message if isinstance(message, str) else message[0])
+    return found
+
+
+def test_nothing_is_left_in_english() -> None:
+    russian = Language("ru").words
+    untranslated = sorted(word for word in words() if russian.gettext(word) == word)
+    assert untranslated == []
+    assert len(words()) > 50
