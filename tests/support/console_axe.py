@@ -24,8 +24,8 @@ def axe_source(directory: Path) -> str:
     """The script, fetched into `directory`. Skips the test where there is no Node, or no registry to install from."""
     program("node")
     shutil.copytree(SOURCES, directory, dirs_exist_ok=True)
-    quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
-    installed = run("npm", "--prefix", directory, "ci", *quiet, seconds=300)
+    quiet = ("--silent", "--fetch-timeout=15000", "--no-audit", "--no-fund", "--ignore-scripts")
+    installed = run("env", "-C", directory, "npm", "ci", *quiet, seconds=120)
     if installed.returncode != 0:
         pytest.skip(f"axe-core cannot be installed: {installed.stderr[-200:].decode(errors='replace')}")
     return (directory / "node_modules/axe-core/axe.min.js").read_text()

@@ -33,8 +33,8 @@ def viewer_page(directory: Path) -> Path:
     """A directory to be served. Skips the test where there is no Node, or no registry to install from."""
     program("node")
     shutil.copytree(SOURCES, directory, dirs_exist_ok=True)
-    quiet = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
-    installed = run("npm", "--prefix", directory, "ci", *quiet, seconds=300)
+    quiet = ("--silent", "--fetch-timeout=15000", "--no-audit", "--no-fund", "--ignore-scripts")
+    installed = run("env", "-C", directory, "npm", "ci", *quiet, seconds=120)
     if installed.returncode != 0:
         pytest.skip(f"OpenSeadragon cannot be installed: {installed.stderr[-200:].decode(errors='replace')}")
     site = directory / "site"
