@@ -53,7 +53,8 @@ def test_only_what_the_design_names_is_public() -> None:
     assert public == {
         "/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/api/v1/auth/token",
         "/api/v1/auth/introspect", "/api/v1/auth/revoke", "/api/v1/auth/login", "/api/v1/auth/refresh",
-        "/api/v1/auth/logout", "/admin", "/admin/**", "/api/v1/uploads", "/api/v1/uploads/{id}",
+        "/api/v1/auth/logout", "/admin", "/admin/overview/events", "/admin/**",
+        "/api/v1/uploads", "/api/v1/uploads/{id}",
         "/api/v1/links/download", "/api/v1/renditions/{file_id}/content/{name}",
         "/api/v1/renditions/{file_id}/tiles/{view}/**",
     }  # fmt: skip

@@ -23,7 +23,7 @@ from element_names import content_of, id_of
 from element_session import MODE, DidNotOpen, Session, Step, View, initialise
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.errors import FlakyFailure
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 T = TypeVar("T")
@@ -254,5 +254,5 @@ def test_log_that_is_not_flushed_is_found_out() -> None:
     # It ends with the first loss; how many examples that takes is a matter of luck.
     unshrunk = settings(LIMITS, max_examples=200, phases=[Phase.generate], database=None, report_multiple_bugs=False)
     # Which group a change falls into differs from run to run, so what was found is not always found a second time.
-    with pytest.raises((AssertionError, DidNotOpen, FlakyFailure)):
+    with pytest.raises((AssertionError, DidNotOpen, Flaky)):
         run_state_machine_as_test(ForgetfulMachine, settings=unshrunk)
