@@ -32,7 +32,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def filled(people: People) -> People:
     """Long names of both kinds: with places to break, and without."""
-    people.file(LONG_NAME, description="Описание. " * 60, tags=f'["договоры", "{UNBROKEN[:100]}"]')
+    people.file(LONG_NAME, description="Описание. " * 60, tags=f'["контракты", "{UNBROKEN[:100]}"]')
     people.account(UNBROKEN[:90])
     people.user(UNBROKEN[:100])
     return people

@@ -102,7 +102,7 @@ def _fill(world: World, people: People) -> None:
         path.read_bytes(),
         LONG_NAME,
         description="Подписанный экземпляр. Оригинал хранится в архиве, шкаф 4.",
-        tags='["договоры", "реконструкция", "Верхне-Среднекамский ЦБК"]',
+        tags='["контракты", "реконструкция", "Верхне-Среднекамский ЦБК"]',
         metadata='{"объект": "водозабор № 2", "год": 2026}',
     )
     people.made("render-jobs", {"file_id": file["file_id"]})
@@ -185,7 +185,7 @@ def _on_the_way(visitor: Visitor, people: People, url: str, keep: Callable[[Visi
     keep(visitor, "element-found")
     visitor.open("elements/se-rw-1/mode?to=ro")
     keep(visitor, "element-mode-asked")
-    visitor.open("files?query=договор+реконструкция")
+    visitor.open("files?query=контракт+реконструкция")
     keep(visitor, "files-found")
     visitor.open("files?query=нетакогослова")
     keep(visitor, "files-none")
