@@ -27,9 +27,9 @@ class Curl:
         told = ["-w", "%{stderr}%{http_code}\n%{header_json}"]
         command = ["curl", "-s", "--cacert", self._ca, "--max-time", "120", *told, *arguments]
         # Over HTTP/2 a refusal is followed by RST_STREAM where the body was not taken yet. curl 7.88 at times drops the
-        # answer for it (exit 92, status 000), which RFC 9113 §8.1 forbids; by HTTP/1.1 it never does.
-        for _ in range(5):
-            done = subprocess.run(command, capture_output=True, check=False)
+        # answer for it (exit 92, status 000), which RFC 9113 §8.1 forbids; by HTTP/1.1 it never does, so it is asked by that then.
+        for otherwise in ([], ["--http1.1"]):
+            done = subprocess.run([*command, *otherwise], capture_output=True, check=False)
             status, _, headers = done.stderr.decode().partition("\n")
             if int(status):
                 break
