@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from admin_people import MovedClock, People
+from admin_people import ADMIN_PASSWORD, PASSWORD, MovedClock, People
 from admin_service.config import Settings
 from admin_service.db.engine import Database as Store
 from admin_service.db.migrate import MIGRATIONS
@@ -20,6 +20,7 @@ from artstore_postgres.engine import make_engine
 from artstore_stack.tls import LocalCa
 from artstore_testing.postgres import Database, PostgresServer
 from asgi_lifespan import LifespanManager
+from console_support import Browser, browser
 from element_world import World, running_world
 from pydantic import SecretStr
 
@@ -102,6 +103,23 @@ async def _replica(settings: Settings, clock: MovedClock) -> AsyncIterator[Peopl
     ):
         yield People(http, store, manager.app)
     await store.close()
+
+
+@pytest.fixture
+async def visitor(people: People) -> AsyncIterator[Browser]:
+    """Signed in at the console, as admin."""
+    async with browser(people.http) as one:
+        await one.sign_in("admin", ADMIN_PASSWORD)
+        yield one
+
+
+@pytest.fixture
+async def reader(people: People) -> AsyncIterator[Browser]:
+    """The same, as one who may only look."""
+    await people.create("reader")
+    async with browser(people.http) as one:
+        await one.sign_in("reader", PASSWORD)
+        yield one
 
 
 @pytest.fixture(scope="session")

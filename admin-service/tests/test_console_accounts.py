@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from admin_people import ADMIN_PASSWORD, PASSWORD, MovedClock, People
+from admin_people import ADMIN_PASSWORD, MovedClock, People
 from admin_service.console.sizes import exact_size, typed_size
 from artstore_core.errors import ValidationFailed
-from console_support import Browser, browser
+from console_support import Browser
 
 API = "/api/v1/service-accounts"
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
 NEW: dict[str, Any] = {"name": "Сканер №2", "kind": "client", "scopes": ["files:read", "files:write"], "expires_in_days": "30"}  # fmt: skip
-
-
-@pytest.fixture
-async def visitor(people: People) -> AsyncIterator[Browser]:
-    async with browser(people.http) as one:
-        await one.sign_in("admin", ADMIN_PASSWORD)
-        yield one
-
-
-@pytest.fixture
-async def reader(people: People) -> AsyncIterator[Browser]:
-    await people.create("reader")
-    async with browser(people.http) as one:
-        await one.sign_in("reader", PASSWORD)
-        yield one
 
 
 async def sent(visitor: Browser, path: str, **fields: Any) -> httpx.Response:

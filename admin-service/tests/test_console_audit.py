@@ -6,34 +6,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-from admin_people import ADMIN_PASSWORD, PASSWORD, People
+from admin_people import People
 from admin_service.audit.log import Entry
 from admin_service.console.audit_export import PAGE, Walk, rest, safe
 from artstore_audit import Outcome
-from console_support import Browser, browser
+from console_support import Browser
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTILE = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
-
-
-@pytest.fixture
-async def visitor(people: People) -> AsyncIterator[Browser]:
-    async with browser(people.http) as one:
-        await one.sign_in("admin", ADMIN_PASSWORD)
-        yield one
-
-
-@pytest.fixture
-async def reader(people: People) -> AsyncIterator[Browser]:
-    await people.create("reader")
-    async with browser(people.http) as one:
-        await one.sign_in("reader", PASSWORD)
-        yield one
 
 
 async def logged(people: People, *entries: dict[str, Any]) -> None:

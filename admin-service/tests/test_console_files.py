@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from html import escape
 
 import jwt
 import pytest
-from admin_people import ADMIN_PASSWORD, PASSWORD, People
 from admin_service.config import Settings
 from admin_service.console.file_look import marked
 from artstore_core.ids import new_id
 from artstore_testing.servers import running_app
 from console_files import FILE_ID, HOSTILE, StandIn, found_file, raw, refusal, rendition, search_answer
-from console_support import Browser, browser
+from console_support import Browser
 
 
 @pytest.fixture
@@ -26,21 +25,6 @@ def upstream() -> StandIn:
 def settings(settings: Settings, upstream: StandIn) -> Iterator[Settings]:
     with running_app(upstream.app) as url:
         yield settings.model_copy(update={"query_url": url, "render_url": url})
-
-
-@pytest.fixture
-async def visitor(people: People) -> AsyncIterator[Browser]:
-    async with browser(people.http) as one:
-        await one.sign_in("admin", ADMIN_PASSWORD)
-        yield one
-
-
-@pytest.fixture
-async def reader(people: People) -> AsyncIterator[Browser]:
-    await people.create("reader")
-    async with browser(people.http) as one:
-        await one.sign_in("reader", PASSWORD)
-        yield one
 
 
 async def test_all_files_newest_first(visitor: Browser, upstream: StandIn) -> None:

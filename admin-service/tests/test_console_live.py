@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from admin_people import ADMIN_PASSWORD, MovedClock, People
+from admin_people import MovedClock, People
 from admin_service.config import Settings
 from admin_service.console.overview.live import BEAT, News, Patience, Places, follow
 from artstore_core.errors import AdminUnavailable, RateLimited, Unauthorized
@@ -30,13 +30,6 @@ def away() -> Iterator[str]:
 @pytest.fixture
 def settings(settings: Settings, away: str) -> Settings:
     return settings.model_copy(update={f"{name}_url": f"{away}/{name}" for name in ("ingester", "query", "render")})
-
-
-@pytest.fixture
-async def visitor(people: People) -> AsyncIterator[Browser]:
-    async with browser(people.http) as one:
-        await one.sign_in("admin", ADMIN_PASSWORD)
-        yield one
 
 
 @dataclass

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from html import escape
 from typing import Any
 
 import jwt
 import pytest
+from admin_elements import Element
 from admin_people import ADMIN_PASSWORD, PASSWORD
 from admin_service.config import Settings
 from artstore_core.ids import new_id
@@ -83,9 +85,20 @@ async def test_a_file_with_all_that_is_known_of_it(visitor: Browser, world: Worl
         assert forbidden not in page
 
 
+async def first_sync_ended(world: World, element: Element) -> None:
+    """The one that a registration starts: what is changed after it is not made even by it."""
+    async with asyncio.timeout(60):
+        while True:
+            syncs = (await world.ask("GET", f"/api/v1/storage-elements/{element.storage_id}/syncs")).json()["items"]
+            if syncs and syncs[0]["status"] != "running":
+                return
+            await asyncio.sleep(0.02)
+
+
 async def test_where_registry_and_attr_json_part_it_is_marked(visitor: Browser, world: World) -> None:
     element = await world.registered()
     file = await world.file_on(element)
+    await first_sync_ended(world, element)
     path = f"/api/v1/files/{file['file_id']}"
     assert element.ask("PATCH", path, json={"tags": ["мимо"], "description": HOSTILE}).status_code == 200
     page = await raw(visitor, f"files/{file['file_id']}")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import jwt
 import pytest
-from admin_people import ADMIN_PASSWORD, PASSWORD, People
 from admin_service.config import Settings
 from artstore_testing.servers import running_app
-from console_support import Browser, browser
+from console_support import Browser
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
@@ -112,21 +111,6 @@ def render() -> Render:
 def settings(settings: Settings, render: Render) -> Iterator[Settings]:
     with running_app(render.app) as url:
         yield settings.model_copy(update={"render_url": url})
-
-
-@pytest.fixture
-async def visitor(people: People) -> AsyncIterator[Browser]:
-    async with browser(people.http) as one:
-        await one.sign_in("admin", ADMIN_PASSWORD)
-        yield one
-
-
-@pytest.fixture
-async def reader(people: People) -> AsyncIterator[Browser]:
-    await people.create("reader")
-    async with browser(people.http) as one:
-        await one.sign_in("reader", PASSWORD)
-        yield one
 
 
 async def test_how_every_job_stands(visitor: Browser, render: Render) -> None:

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
-from admin_people import ADMIN_PASSWORD, PASSWORD, People
-from console_support import Browser, browser
+from admin_people import PASSWORD, People
+from console_support import Browser
 
 HOSTILE = "<img/src=x/onerror=alert(1)>\"'&{{7*7}}"
 NEW = {"username": "оператор", "role": "readonly", "password": PASSWORD, "again": PASSWORD}
 OTHER = "another long password"
-
-
-@pytest.fixture
-async def visitor(people: People) -> AsyncIterator[Browser]:
-    async with browser(people.http) as one:
-        await one.sign_in("admin", ADMIN_PASSWORD)
-        yield one
-
-
-@pytest.fixture
-async def reader(people: People) -> AsyncIterator[Browser]:
-    await people.create("reader")
-    async with browser(people.http) as one:
-        await one.sign_in("reader", PASSWORD)
-        yield one
 
 
 async def sent(visitor: Browser, path: str, **fields: Any) -> httpx.Response:
