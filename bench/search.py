@@ -69,7 +69,7 @@ def main() -> None:
         stack = Stack(directory / "data", given.port_base, {**os.environ, **UNLIMITED})
         stack.up()
         try:
-            asyncio.run(_filled(stack, given.rows))
+            asyncio.run(filled(stack, given.rows))
             measured = asyncio.run(_measure(stack, given))
         finally:
             stack.down()
@@ -78,7 +78,7 @@ def main() -> None:
         given.json.write_text(json.dumps([asdict(one) for one in measured], indent=1))
 
 
-async def _filled(stack: Stack, rows: int) -> None:
+async def filled(stack: Stack, rows: int) -> None:
     url = str(stack.credentials["database_url"])
     connection = await asyncpg.connect(url)
     try:

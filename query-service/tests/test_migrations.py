@@ -58,7 +58,7 @@ async def test_two_migrators_at_once_do_not_hinder_each_other(owner: asyncpg.Con
     migrators = [await asyncio.create_subprocess_exec(*command, env=environment) for _ in range(2)]
     assert await asyncio.gather(*(migrator.wait() for migrator in migrators)) == [0, 0]
     assert await owner.fetchval("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
-    assert await owner.fetchval("SELECT version_num FROM alembic_version_query") == "0004"
+    assert await owner.fetchval("SELECT version_num FROM alembic_version_query") == "0005"
 
 
 async def test_an_index_left_invalid_by_a_broken_run_is_built_anew(

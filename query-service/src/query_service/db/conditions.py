@@ -66,7 +66,11 @@ _AFTER: Final[Mapping[SortBy, str]] = {
     SortBy.RELEVANCE: "after_score",
 }
 FACET_VALUES: Final[Mapping[Facet, str]] = {
-    Facet.FILE_EXTENSION: f"(VALUES ({_EXTENSION}))",
+    # As artstore_search_extension has it, at a twentieth of the price: no regular expression.
+    Facet.FILE_EXTENSION: (
+        "(VALUES (CASE WHEN strpos(f.original_filename, '.') > 0"
+        " THEN nullif(lower(split_part(f.original_filename, '.', -1)), '') END))"
+    ),
     Facet.TAGS: "unnest(f.tags)",
     Facet.CONTENT_TYPE: "(VALUES (f.content_type))",
     Facet.UPLOADED_BY: "(VALUES (f.uploaded_by))",
@@ -92,6 +96,11 @@ class Composed:
     """A cheap guess at relevance, from the name alone."""
     rechecked: bool = False
     """The index knows candidates only: each has to be taken apart to see whether it is a hit."""
+
+    @property
+    def of_all(self) -> dict[str, Any]:
+        """`values` without the cursor's: count and facets are of the whole list, not of what is left of it."""
+        return {name: value for name, value in self.values.items() if not name.startswith("after_")}
 
 
 def compose(request: SearchRequest, after: Position | None, *, loosely: bool = False) -> Composed:
@@ -187,7 +196,7 @@ def _parts(query: str, composed: Composed, loosely: bool) -> Iterator[str]:
 
 def _like(part: str, name: str, folded: str, values: dict[str, Any]) -> str:
     """Most trigrams are the same; or one letter is another, or two changed places, which leaves few of them the same."""
-    ways = [f"{folded} <% {_NAME}"]
+    ways = [f"{_NAME} %> {folded}"]
     for number, other in enumerate(mistyped(part)):
         values[f"{name}_{number}"] = other
         ways.append(f"{_NAME} LIKE replace(artstore_search_pattern(:{name}_{number}), chr({ord(ANY_LETTER)}), '_')")

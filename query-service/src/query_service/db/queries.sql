@@ -19,20 +19,20 @@ SELECT artstore_mark_deleted(:file_id, :storage_id)
 SELECT storage_id, url FROM storage_elements ORDER BY storage_id
 
 -- search_page --
--- One page, and beside it the count, of one instant. `hits` is inlined twice, so the count computes no columns that it
--- does not need; a page past the end still gives one row, with the count alone.
-WITH hits AS NOT MATERIALIZED (
-    SELECT f.*, {sort_key} AS sort_key, {relevance} AS relevance FROM files AS f {taken_apart} WHERE {conditions}
+-- One page, and beside it the count, of one instant; a page past the end still gives one row, with the count alone. `kept`
+-- says whether all hits are found first, by the index, or as many as it takes: in the order asked for, each file looked at.
+WITH hits AS {kept} (
+    SELECT f.file_id, {sort_key} AS sort_key FROM files AS f WHERE {conditions}
 ), page AS (
     SELECT * FROM hits WHERE {after} ORDER BY sort_key {direction}, file_id {direction} LIMIT :limit OFFSET :offset
 ), counted AS (
     SELECT count(*) AS total FROM (SELECT 1 FROM hits LIMIT :count_limit) AS bounded
 )
-SELECT counted.total, page.file_id, page.original_filename, page.content_type, page.size, page.checksum,
-       page.uploaded_by, page.uploaded_at, page.description, page.tags, page.metadata, page.status,
-       page.retention_policy, page.ttl_days, page.expires_at, page.revision, page.sort_key, page.relevance,
+SELECT counted.total, f.file_id, f.original_filename, f.content_type, f.size, f.checksum,
+       f.uploaded_by, f.uploaded_at, f.description, f.tags, f.metadata, f.status,
+       f.retention_policy, f.ttl_days, f.expires_at, f.revision, page.sort_key, {relevance} AS relevance,
        {marked_filename} AS marked_filename, {marked_description} AS marked_description
-FROM counted LEFT JOIN page ON true
+FROM counted LEFT JOIN (page JOIN files AS f USING (file_id) {taken_apart}) ON true
 ORDER BY page.sort_key {direction}, page.file_id {direction}
 
 -- search_ranked --
@@ -65,24 +65,47 @@ ORDER BY page.sort_key {direction}, page.file_id {direction}
 SELECT set_config('statement_timeout', :milliseconds, true)
 
 -- search_since --
--- The day from which on about this share of all files was uploaded, as far as the planner's statistics know.
+-- The day from which on about this share of all files was uploaded, and which share was since its midnight, as far as the
+-- planner's statistics know.
 WITH known AS (
     SELECT CAST(CAST(histogram_bounds AS text) AS timestamptz[]) AS bounds FROM pg_stats
     WHERE schemaname = 'public' AND tablename = 'files' AND attname = 'uploaded_at'
 ), place AS (
     SELECT bounds, array_length(bounds, 1) AS last, 1 + (array_length(bounds, 1) - 1) * (1 - :share) AS at FROM known
+), chosen AS (
+    SELECT bounds, last, CAST((bounds[floor(at)] + (bounds[least(floor(at) + 1, last)] - bounds[floor(at)]) * (at - floor(at)))
+        AT TIME ZONE 'UTC' AS date) AS since
+    FROM place WHERE last > 1
+), begun AS (
+    SELECT *, CAST(since AS timestamp) AT TIME ZONE 'UTC' AS midnight FROM chosen
+), counted AS (
+    SELECT *, width_bucket(midnight, bounds) AS bucket FROM begun
 )
-SELECT CAST((bounds[floor(at)] + (bounds[least(floor(at) + 1, last)] - bounds[floor(at)]) * (at - floor(at)))
-    AT TIME ZONE 'UTC' AS date) AS since
-FROM place WHERE last > 1
+SELECT since, CASE WHEN bucket = 0 THEN 1 WHEN bucket >= last THEN 0 ELSE
+    1 - (bucket - 1 + extract(epoch FROM midnight - bounds[bucket])
+        / greatest(extract(epoch FROM bounds[bucket + 1] - bounds[bucket]), 1e-6)) / (last - 1) END AS share
+FROM counted
 
 -- search_estimate --
 -- How many rows the planner expects, where counting them all would cost too much.
 EXPLAIN (FORMAT JSON) SELECT 1 FROM files AS f WHERE {conditions}
 
+-- search_sample --
+-- How many hits there are among the newest files. The planner takes words for strangers to each other, and knows little of
+-- parts of words: it is wrong by any factor, and reads too much or too little.
+SELECT count(*) FROM files AS f WHERE {conditions} AND {window}
+
+-- search_facets --
+-- The commonest values of some properties among all hits, or among those of a window. Each hit is read once for all of them.
+WITH hits AS MATERIALIZED (
+    SELECT f.original_filename, f.tags, f.content_type, f.uploaded_by, f.retention_policy, f.status, f.uploaded_at
+    FROM files AS f WHERE {conditions} AND {window}
+)
+{facets}
+
 -- search_facet --
--- The commonest values of one property among all hits, or among those of a window.
-SELECT value, count(*) AS count
-FROM files AS f CROSS JOIN LATERAL {values} AS found(value)
-WHERE {conditions} AND {window} AND value IS NOT NULL
-GROUP BY value ORDER BY count(*) DESC, value LIMIT :facet_limit
+-- One of them.
+(SELECT '{facet}' AS facet, value, count(*) AS count
+FROM hits AS f CROSS JOIN LATERAL {values} AS found(value)
+WHERE value IS NOT NULL
+GROUP BY value ORDER BY count(*) DESC, value LIMIT :facet_limit)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from query_service.db.conditions import DAY, FACET_VALUES, SORT_KEY, Composed, compose, marked
+from query_service.db.conditions import FACET_VALUES, SORT_KEY, Composed, compose, marked
 from query_service.db.engine import Database
 from query_service.db.files import file_columns
 from query_service.db.queries import query
-from query_service.db.ranking import EXACT_UP_TO, RANKED, ranked_page, since_when
+from query_service.db.ranking import EXACT_UP_TO, RANKED, WINDOWED, Window, ranked_page, window_of
 from query_service.search.answer import FacetValue, Found
 from query_service.search.cursor import Position
 from query_service.search.request import Facet, SearchRequest, SortBy
@@ -22,8 +21,11 @@ from query_service.search.service import Hit, Hits
 from query_service.search.words import Marked
 
 FACET_LIMIT: Final = 50
-FACETED: Final = 20_000
+FACETED: Final = 10_000
 """Of more hits than these, facets count about so many of the newest."""
+KEPT: Final = 50_000
+"""Up to so many hits of words are all found before they are sorted. The planner would walk the files in the order asked for
+and take each apart, which it thinks as cheap: right for words that every twentieth file has, and ten times too long for others."""
 
 
 class SearchIndex:
@@ -49,9 +51,27 @@ class SearchIndex:
 
 async def _with_facets(connection: AsyncConnection, request: SearchRequest, composed: Composed, hits: Hits) -> Hits:
     """Of very many hits, the newest are counted: each has to be read."""
-    since = await since_when(connection, FACETED / hits.total) if hits.total > FACETED else None
-    facets = {facet: await _facet(connection, facet, composed, since) for facet in dict.fromkeys(request.facets)}
-    return replace(hits, facets=facets, facets_exact=since is None)
+    window = await window_of(connection, FACETED / hits.total) if hits.total > FACETED else None
+    facets = await _facets(connection, list(dict.fromkeys(request.facets)), composed, window)
+    return replace(hits, facets=facets, facets_exact=window is None)
+
+
+async def _facets(
+    connection: AsyncConnection, facets: Sequence[Facet], composed: Composed, window: Window | None
+) -> dict[Facet, list[FacetValue]]:
+    counted = (query("search_facet", facet=facet.value, values=FACET_VALUES[facet]).text for facet in facets)
+    statement = query(
+        "search_facets",
+        conditions=composed.conditions,
+        window="true" if window is None else WINDOWED,
+        facets=" UNION ALL ".join(counted),
+    )
+    since = {} if window is None else {"since": window.since}
+    values = composed.of_all | {"facet_limit": FACET_LIMIT} | since
+    found: dict[Facet, list[FacetValue]] = {facet: [] for facet in facets}
+    for row in await connection.execute(statement, values):
+        found[Facet(row.facet)].append(FacetValue(value=row.value, count=row.count))
+    return found
 
 
 async def _by_relevance(connection: AsyncConnection, request: SearchRequest, composed: Composed, limit: int) -> Hits:
@@ -59,7 +79,7 @@ async def _by_relevance(connection: AsyncConnection, request: SearchRequest, com
     page = await ranked_page(connection, request, composed, limit, expected)
     return Hits(
         hits=_hits(request, page.rows),
-        total=page.total if page.counted_all else max(page.total, expected),
+        total=page.total,
         total_exact=page.counted_all,
         ranking_exact=page.counted_all and page.total <= RANKED,
         facets={},
@@ -67,16 +87,18 @@ async def _by_relevance(connection: AsyncConnection, request: SearchRequest, com
 
 
 async def _by_key(connection: AsyncConnection, request: SearchRequest, composed: Composed, limit: int) -> Hits:
+    expected = await _estimate(connection, composed) if request.by_words else None
     statement = query(
         "search_page",
+        kept="MATERIALIZED" if expected is not None and expected <= KEPT else "NOT MATERIALIZED",
         sort_key=SORT_KEY[request.order],
         relevance=composed.relevance if request.by_words else "NULL",
         taken_apart=composed.taken_apart if request.by_words else "",
         conditions=composed.conditions,
         after=composed.after,
         direction=request.sort_order.value.upper(),
-        marked_filename=marked(composed, "original_filename", "page"),
-        marked_description=marked(composed, "description", "page"),
+        marked_filename=marked(composed, "original_filename", "f"),
+        marked_description=marked(composed, "description", "f"),
     )
     # One more than is counted exactly tells that there are more; LIMIT NULL is no limit.
     count_limit = None if request.exact_total else EXACT_UP_TO + 1
@@ -84,13 +106,9 @@ async def _by_key(connection: AsyncConnection, request: SearchRequest, composed:
     rows = list(await connection.execute(statement, composed.values | paging))
     counted = int(rows[0].total)
     exact = request.exact_total or counted <= EXACT_UP_TO
-    return Hits(
-        hits=_hits(request, rows),
-        total=counted if exact else max(counted, await _estimate(connection, composed)),
-        total_exact=exact,
-        ranking_exact=True,
-        facets={},
-    )
+    if not exact:
+        counted = max(counted, await _estimate(connection, composed) if expected is None else expected)
+    return Hits(hits=_hits(request, rows), total=counted, total_exact=exact, ranking_exact=True, facets={})
 
 
 def _hits(request: SearchRequest, rows: Sequence[Row[Any]]) -> list[Hit]:
@@ -99,21 +117,8 @@ def _hits(request: SearchRequest, rows: Sequence[Row[Any]]) -> list[Hit]:
 
 async def _estimate(connection: AsyncConnection, composed: Composed) -> int:
     statement = query("search_estimate", conditions=composed.conditions)
-    plan = (await connection.execute(statement, _used(composed))).scalar_one()
+    plan = (await connection.execute(statement, composed.of_all)).scalar_one()
     return int(plan[0]["Plan"]["Plan Rows"])
-
-
-async def _facet(connection: AsyncConnection, facet: Facet, composed: Composed, since: date | None) -> list[FacetValue]:
-    window = "true" if since is None else f"{DAY} >= CAST(:since AS date)"
-    statement = query("search_facet", values=FACET_VALUES[facet], conditions=composed.conditions, window=window)
-    values = _used(composed) | {"facet_limit": FACET_LIMIT} | ({} if since is None else {"since": since})
-    rows = await connection.execute(statement, values)
-    return [FacetValue(value=row.value, count=row.count) for row in rows]
-
-
-def _used(composed: Composed) -> dict[str, Any]:
-    """Without the cursor's: count and facets are of the whole list, not of what is left of it."""
-    return {name: value for name, value in composed.values.items() if not name.startswith("after_")}
 
 
 def _hit(request: SearchRequest, row: Row[Any]) -> Hit:

@@ -41,6 +41,6 @@ class SearchAnswer(Page[Found]):
     ]
     facets: dict[Facet, list[FacetValue]]
     facets_exact: Annotated[
-        bool, Field(description="False: of very many hits, about 20,000 of the newest were counted")
+        bool, Field(description="False: of very many hits, about 10,000 of the newest were counted")
     ]
     next_cursor: str | None
