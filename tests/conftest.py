@@ -1,4 +1,7 @@
-"""One running stack for all the tests that need the whole (one in each of pytest-xdist's workers)."""
+"""One running stack for all the tests that need the whole (one in each of pytest-xdist's workers).
+
+`E2E_TARGET=compose` (`make test-compose`): the containers of compose.yaml instead of processes.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import httpx
 import pytest
 from artstore_stack import Stack
 from chromium import running_chromium
+from compose_stack import ComposeStack, why_not
 from console_people import People
 from console_visitor import Visitors
 from world import MAX_UPLOAD_BYTES, World, free_port_base, page_origin, port_bases
@@ -32,13 +36,25 @@ SETTINGS = {
 def stack(worker_id: str) -> Iterator[Stack]:
     with TemporaryDirectory(prefix="artstore-e2e-") as directory:
         base = free_port_base(port_bases(worker_id))
-        origins = {"GW_CORS_ORIGINS": page_origin(base)}
-        stack = Stack(Path(directory) / "data", base, {**os.environ, **SETTINGS, **origins})
-        stack.up()
+        environment = {**os.environ, **SETTINGS, "GW_CORS_ORIGINS": page_origin(base)}
+        stack = _target()(Path(directory) / "data", base, environment)
         try:
+            stack.up()
             yield stack
         finally:
-            stack.down()
+            stack.reset()
+
+
+def _target() -> type[Stack]:
+    match os.environ.get("E2E_TARGET", "processes"):
+        case "processes":
+            return Stack
+        case "compose":
+            missing = why_not()
+            assert missing is None, f"E2E_TARGET=compose: {missing}"
+            return ComposeStack
+        case other:
+            raise ValueError(f"E2E_TARGET is processes or compose, not {other!r}")
 
 
 @pytest.fixture(scope="session")

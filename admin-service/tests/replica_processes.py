@@ -69,9 +69,11 @@ class Replicas:
         while True:
             await asyncio.sleep(seconds)
             one = chance.choice(self.members)
-            await one.end(signal.SIGKILL)
+            try:
+                await one.end(signal.SIGKILL)
+            finally:  # cancelled or not: nobody else would start it
+                await one.start()
             one.deaths += 1
-            await one.start()
             await one.ready()
 
 

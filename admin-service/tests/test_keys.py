@@ -195,8 +195,10 @@ async def test_opened_key_signs_on_when_another_replica_sealed_it_anew() -> None
     database.keys = [replace(database.keys[0], private_encrypted=sealed)]
     database.now += RELOAD_SECONDS
     assert (await ring.signer()).kid == kid
+    unable = database.ring()
     with pytest.raises(AdminUnavailable):
-        await database.ring().signer()
+        await unable.signer()
+    assert unable.active_age() is None  # what an alert goes by
     assert (await database.ring(KeyVault(b"n" * 32)).signer()).kid == kid
 
 

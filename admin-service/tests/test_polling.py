@@ -203,6 +203,8 @@ async def test_figures_are_of_the_elements_there_are() -> None:
     assert figures.get_sample_value("artstore_admin_element_online", {"storage_id": "se-1"}) == 1
     assert figures.get_sample_value("artstore_admin_element_capacity_bytes", {"storage_id": "se-1"}) == 1
     assert figures.get_sample_value("artstore_admin_element_online", {"storage_id": "se-down"}) == 0
+    assert figures.get_sample_value("artstore_admin_element_writable", {"storage_id": "se-1"}) == 1
+    assert figures.get_sample_value("artstore_admin_element_writable", {"storage_id": "se-down"}) is None
     del rows.elements["se-down"]
     await poller.poll()
     assert figures.get_sample_value("artstore_admin_element_online", {"storage_id": "se-down"}) is None

@@ -1,13 +1,15 @@
-"""Several replicas of a service: one that is away is nobody's concern."""
+"""Several replicas of a service: one that is away, or about to be, is nobody's concern."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from artstore_gateway.testing import Upstream, free_ports, running_gateway
+from artstore_gateway.testing import Gateway, Upstream, free_ports, running_gateway
 
 pytestmark = pytest.mark.integration
 
@@ -15,24 +17,46 @@ LOGIN = "/api/v1/auth/login"  # POST: nothing that may be sent twice
 
 
 async def test_requests_go_to_all_replicas_and_around_one_that_is_away(tmp_path: Path) -> None:
+    async with two_admins(tmp_path) as (gateway, replicas):
+        await replicas[0].stop()
+        assert {await answered_by(gateway.client, gateway.url) for _ in range(50)} == {"admin 2"}
+
+
+async def test_one_that_is_about_to_stop_gets_nothing_more_and_all_are_asked_where_none_is_ready(
+    tmp_path: Path,
+) -> None:
+    async with two_admins(tmp_path) as (gateway, replicas):
+        replicas[0].ready = False
+        await until_met(gateway, {"admin 2"})
+        assert {await answered_by(gateway.client, gateway.url) for _ in range(50)} == {"admin 2"}
+
+        replicas[1].ready = False
+        await until_met(gateway, {"admin 1", "admin 2"})
+
+
+@asynccontextmanager
+async def two_admins(directory: Path) -> AsyncIterator[tuple[Gateway, list[Upstream]]]:
+    """Both known to the gateway as ready."""
     first, second = free_ports(2)
     addresses = f"http://127.0.0.1:{first}, http://127.0.0.1:{second}"
-    async with running_gateway(tmp_path, admin_url=addresses) as gateway:
+    async with running_gateway(directory, admin_url=addresses) as gateway:
         replicas = [Upstream(f"admin {number}", port, gateway.keys.jwks) for number, port in ((1, first), (2, second))]
         for replica in replicas:
             await replica.start()
         try:
             # Envoy came before they did, and leaves one out for the moment in which it could not fetch keys there.
-            met: set[str] = set()
-            async with asyncio.timeout(10):
-                while met != {"admin 1", "admin 2"}:
-                    met.add(await answered_by(gateway.client, gateway.url))
-
-            await replicas[0].stop()
-            assert {await answered_by(gateway.client, gateway.url) for _ in range(50)} == {"admin 2"}
+            await until_met(gateway, {"admin 1", "admin 2"})
+            yield gateway, replicas
         finally:
             for replica in replicas:
                 await replica.stop()
+
+
+async def until_met(gateway: Gateway, names: set[str]) -> None:
+    """Asks, some requests at a time, until these are the ones who answer."""
+    async with asyncio.timeout(10):
+        while {await answered_by(gateway.client, gateway.url) for _ in range(10)} != names:
+            continue
 
 
 async def answered_by(client: httpx.AsyncClient, url: str) -> str:

@@ -6,12 +6,14 @@ import argparse
 import asyncio
 
 from artstore_kit.commands import Command, prepare, run_command
+from artstore_kit.logs import get_logger
 from artstore_kit.server import serve
 from artstore_postgres.engine import make_engine
+from artstore_postgres.schema import wait_arguments, wait_for_schema
 
 from admin_service.audit.log import Actor
 from admin_service.bootstrap import Bootstrap, bootstrap
-from admin_service.config import BootstrapSettings, MigrationSettings, Settings
+from admin_service.config import BootstrapSettings, MigrationSettings, SchemaSettings, Settings
 from admin_service.db.engine import Database
 from admin_service.db.migrate import MIGRATIONS
 from admin_service.identity.clock import system_clock
@@ -32,6 +34,13 @@ def run_serve() -> None:
 def run_migrate() -> None:
     settings = prepare(MigrationSettings, SERVICE)
     MIGRATIONS.upgrade(settings.migration_database_url.get_secret_value())
+
+
+def run_wait_for_schema(*, seconds: float, only_database: bool) -> None:
+    settings = prepare(SchemaSettings, SERVICE)
+    url = settings.database_url.get_secret_value()
+    say = get_logger(__name__).info
+    wait_for_schema(url, MIGRATIONS, seconds=seconds, only_database=only_database, say=say)
 
 
 def run_bootstrap() -> None:
@@ -93,6 +102,9 @@ def rebuild_registry_arguments(parser: argparse.ArgumentParser) -> None:
 COMMANDS = {
     "serve": Command(run_serve, "answer requests until SIGTERM"),
     "migrate": Command(run_migrate, "bring the database schema up to date"),
+    "wait-for-schema": Command(
+        run_wait_for_schema, "return once the database has the schema of this version", wait_arguments
+    ),
     "bootstrap": Command(run_bootstrap, "make the first admin, the services' accounts and the element list"),
     "unlock": Command(run_unlock, "let a locked user try to sign in again", unlock_arguments),
     "reset-password": Command(run_reset_password, "give a user a password for once", reset_password_arguments),

@@ -121,5 +121,14 @@ class MigrationSettings(ServiceSettings):
     migration_database_url: SecretStr = Field(description="PostgreSQL, as the owner of the tables")
 
 
+class SchemaSettings(ServiceSettings):
+    """What `wait-for-schema` needs, and nothing more."""
+
+    model_config = SettingsConfigDict(env_prefix="AM_", extra="ignore", frozen=True)
+
+    port: int = 0
+    database_url: SecretStr = Field(description="PostgreSQL, as the role artstore_admin, or the owner of the tables")
+
+
 class BootstrapSettings(Settings):
     bootstrap_file: Path = Field(description="JSON: the first admin, the services' accounts, the storage elements")

@@ -15,11 +15,13 @@ from artstore_auth.verify import TokenVerifier
 from artstore_core.errors import ArtStoreError, QuotaExceeded
 from artstore_core.scopes import INTERNAL_AUDIENCE, PUBLIC_AUDIENCE
 from artstore_kit.app import ServiceInfo, create_app
+from artstore_kit.calls import Calls, Dependency
 from artstore_kit.health import Check, Health
 from artstore_kit.metrics import new_registry
 from artstore_kit.outgoing import outgoing_client, tls_context
 from artstore_kit.tracing import Tracing
 from artstore_postgres.engine import make_engine
+from artstore_postgres.figures import DatabaseFigures
 from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
@@ -164,12 +166,25 @@ class Outside:
         return Lists(self.elements, self.ask, element)
 
 
-def _outside(settings: Settings, tracing: Tracing, issuer: TokenIssuer, clock: Clock) -> Outside:
+def _outside(settings: Settings, calls: Calls, issuer: TokenIssuer, clock: Clock) -> Outside:
     resolver = SystemResolver()
     networks, tls = Networks(settings.element_networks), tls_context(settings.ca_file)
-    strangers = pinned_client(networks, tls, resolver, max_connections=64, keep_seconds=0)
-    known = pinned_client(networks, tls, resolver, max_connections=256, keep_seconds=KEEP_SECONDS)
-    tracing.instrument(known)
+    strangers = pinned_client(
+        networks,
+        tls,
+        resolver,
+        max_connections=64,
+        keep_seconds=0,
+        through=lambda way: calls.through(way, "element", known=False),
+    )
+    known = pinned_client(
+        networks,
+        tls,
+        resolver,
+        max_connections=256,
+        keep_seconds=KEEP_SECONDS,
+        through=lambda way: calls.through(way, "element"),
+    )
 
     async def close() -> None:
         await known.aclose()
@@ -206,27 +221,28 @@ def _syncing(
     return Syncing(syncs, gauges, close)
 
 
-def _upstreams(settings: Settings, tracing: Tracing, app: Callable[[], ASGIApp]) -> Upstreams:
-    def client(url: str) -> httpx.AsyncClient:
-        return outgoing_client(tracing, ca_file=settings.ca_file, base_url=url)
+def _upstreams(settings: Settings, calls: Calls, app: Callable[[], ASGIApp]) -> Upstreams:
+    def client(service: Dependency, url: str) -> httpx.AsyncClient:
+        return outgoing_client(calls, service, ca_file=settings.ca_file, base_url=url)
 
     return Upstreams(
         app,
-        ingester=client(settings.ingester_url),
-        query=client(settings.query_url),
-        render=client(settings.render_url),
+        ingester=client("ingester", settings.ingester_url),
+        query=client("query", settings.query_url),
+        render=client("render", settings.render_url),
     )
 
 
 def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """The app. Nothing is connected before it starts."""
     tracing, figures = Tracing(SERVICE.name, SERVICE.version), new_registry()
-    url = settings.database_url.get_secret_value()
-    engine = make_engine(url, application=SERVICE.name, pool_size=POOL_SIZE, tracer_provider=tracing.provider)
+    calls, url = Calls(figures), settings.database_url.get_secret_value()
+    engine = make_engine(url, application=SERVICE.name, pool_size=POOL_SIZE, traced=tracing.on)
     for_readiness = make_engine(url, application=f"{SERVICE.name} readiness", pool_size=1)
-    database, journal = Database(engine, for_readiness), Journal(clock)
+    database = Database(engine, for_readiness, DatabaseFigures(figures).watch(engine))
+    journal = Journal(clock)
     identity = _identity(settings, database, clock, figures)
-    outside = _outside(settings, tracing, identity.issuer, clock)
+    outside = _outside(settings, calls, identity.issuer, clock)
     syncing = _syncing(settings, database, outside, clock, figures)
 
     poller = HealthPoller(database.element_rows, outside.ask, clock)
@@ -241,13 +257,14 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     reporter = Reporter(OwnRefusals(database.transaction), registry=figures)
     denials = Denials(reporter.report)
 
-    upstreams = _upstreams(settings, tracing, lambda: app)
+    upstreams = _upstreams(settings, calls, lambda: app)
 
     def refused(request: Request, error: ArtStoreError) -> None:
         _refused(denials, request, error)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
+        await database.warm()
         running = [
             asyncio.create_task(upkeep.run()),
             asyncio.create_task(poller.run(settings.element_poll_seconds)),
@@ -328,12 +345,12 @@ def _refused(denials: Denials, request: Request, error: ArtStoreError) -> None:
 @asynccontextmanager
 async def syncs_alone(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[tuple[Syncs, Database]]:
     """What a sync needs, and no service around it."""
-    url, tracing = settings.database_url.get_secret_value(), Tracing(SERVICE.name, SERVICE.version)
+    url, figures = settings.database_url.get_secret_value(), CollectorRegistry()
     database = Database(make_engine(url, application=f"{SERVICE.name} syncs alone", pool_size=2))
     keys = KeyRing(database.key_rows, key_vault(settings), clock)
     issuer = TokenIssuer(keys, issuer=settings.issuer, lifetime_seconds=settings.access_token_seconds, clock=clock)
-    outside = _outside(settings, tracing, issuer, clock)
-    syncing = _syncing(settings, database, outside, clock, CollectorRegistry())
+    outside = _outside(settings, Calls(figures), issuer, clock)
+    syncing = _syncing(settings, database, outside, clock, figures)
     try:
         yield syncing.syncs, database
     finally:

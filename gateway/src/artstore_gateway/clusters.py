@@ -33,6 +33,18 @@ _WITHOUT_THE_DEAD: Config = {
     "max_ejection_percent": 50,
 }
 
+# A replica that is about to stop says so by its readiness, and goes on answering for a while: it gets nothing new, and
+# nothing of what it has is cut. Where all of them say no (the database is away), all are asked: their answers tell why.
+_READY: Config = {
+    "interval": seconds(1),
+    "no_traffic_interval": seconds(1),
+    "timeout": seconds(3),  # readiness gives each dependency two
+    "unhealthy_threshold": 2,  # of no answer in time; one that says no is believed at once
+    "healthy_threshold": 1,
+    "http_health_check": {"path": "/health/ready"},
+}
+_ALL_WHERE_NONE: Config = {"healthy_panic_threshold": {"value": 1}}
+
 _SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -88,7 +100,11 @@ def _cluster(name: str, replicas: Sequence[HttpUrl], ca: Path = _SYSTEM_CA) -> C
         },
     }
     if len(replicas) > 1:
-        cluster["outlier_detection"] = _WITHOUT_THE_DEAD
+        cluster |= {
+            "outlier_detection": _WITHOUT_THE_DEAD,
+            "health_checks": [_READY],
+            "common_lb_config": _ALL_WHERE_NONE,
+        }
     if replicas[0].scheme == "https":
         cluster["transport_socket"] = _trusting(ca, host)
     return cluster

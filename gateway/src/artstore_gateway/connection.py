@@ -125,10 +125,31 @@ def _tracing(settings: GatewaySettings) -> Config:
                 "timeout": seconds(2),
             }
         },
+        sampler=_sampler(settings),
     )
     # Envoy's own tag of this name is the whole url, and a query may hold a ticket: of two values the later one counts.
     path = {"tag": "http.url", "value": "%PATH(NQ:PATH)%"}
-    return {"tracing": {"provider": provider, "spawn_upstream_span": True, "custom_tags": [path]}}
+    return {
+        "tracing": {
+            "provider": provider,
+            "spawn_upstream_span": True,
+            "custom_tags": [path],
+        }
+    }
+
+
+def _sampler(settings: GatewaySettings) -> Config:
+    """A request follows the trace that it brings; of the others so many begin one."""
+    own = extension(
+        "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
+        "envoy.extensions.tracers.opentelemetry.samplers.v3.TraceIdRatioBasedSamplerConfig",
+        sampling_percentage={"numerator": round(settings.trace_percent * 10_000), "denominator": "MILLION"},
+    )
+    return extension(
+        "envoy.tracers.opentelemetry.samplers.parent_based",
+        "envoy.extensions.tracers.opentelemetry.samplers.v3.ParentBasedSamplerConfig",
+        wrapped_sampler=own,
+    )
 
 
 def _access_log() -> Config:

@@ -21,6 +21,8 @@ PART_ROUTE: Final = "element part"
 
 OFFER: Final = "x-artstore-elements"
 """The header that tells query which elements this very gateway has a route to. Clients cannot send it."""
+TRACE_BEFORE: Final = "x-artstore-traceparent"
+"""The `traceparent` that a redirected download had before it was redirected. Services count it more (artstore_kit.tracing)."""
 OFFERED_CHARACTERS: Final = 8
 """Of a route's name, 40 bits: enough to tell elements apart, and nobody outside can guess one."""
 _MAX_OFFERED: Final = 1000  # 9 kB of header; what is beyond goes through query
@@ -100,9 +102,16 @@ def element_routes(elements: Iterable[Element], settings: GatewaySettings) -> li
 def _routes(element: Element, settings: GatewaySettings) -> list[Config]:
     base = re.escape(f"/_element/{element.route}")
     return [
-        _route(BYTES_ROUTE, base + _BYTES_PATH, "GET|HEAD", element, settings, {"retry_policy": _retries()}),
+        _route(BYTES_ROUTE, base + _BYTES_PATH, "GET|HEAD", element, settings, {"retry_policy": _retries()})
+        | _in_trace(),
         _route(PART_ROUTE, base + _PART_PATH, "PUT", element, settings, {}),
     ]
+
+
+def _in_trace() -> Config:
+    """What comes here after a redirect is traced by Envoy no further (its decision is made on the first way alone), and it
+    would tell the element to leave its spans out, too. So the element hears of the trace as it was before."""
+    return {"request_headers_to_add": [header(TRACE_BEFORE, "%REQ(TRACEPARENT)%")]}
 
 
 def _route(name: str, path: str, methods: str, element: Element, settings: GatewaySettings, retries: Config) -> Config:

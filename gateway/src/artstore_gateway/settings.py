@@ -60,6 +60,9 @@ class GatewaySettings(BaseModel):
         (), description="origins that browsers may call from, comma-separated; none by default"
     )
     otlp_endpoint: HttpUrl | None = Field(None, description="OTLP/HTTP collector; no tracing without it")
+    trace_percent: float = Field(
+        100, ge=0, le=100, description="of the requests that bring no trace of their own, so many begin one"
+    )
 
     body_limit_bytes: int = Field(1 << 20, ge=1024, description="largest body where no file is sent")
     request_timeout_seconds: int = Field(30, ge=1, description="total time of a request that sends no file")

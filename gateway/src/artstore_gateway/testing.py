@@ -65,6 +65,7 @@ class Upstream:
     delay: float = 0.0
     redirect_to: str | None = None
     more_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    ready: bool = True
     tls: tuple[Path, Path] | None = None
     """Certificate and key, where it speaks TLS."""
     last: dict[str, Any] = field(default_factory=dict)
@@ -97,6 +98,8 @@ class Upstream:
         path: str = scope["path"]
         if path == "/.well-known/jwks.json":
             await _answer(send, self.jwks())
+        elif path == "/health/ready":
+            await _answer(send, {}, status=200 if self.ready else 503)
         elif self.redirect_to is not None and path.endswith("/download"):
             self.last = self._seen(scope, 0)
             location = (b"location", self.redirect_to.encode())
@@ -140,9 +143,11 @@ class Upstream:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _answer(send: Send, body: dict[str, Any], more: Sequence[tuple[bytes, bytes]] = ()) -> None:
+async def _answer(
+    send: Send, body: dict[str, Any], more: Sequence[tuple[bytes, bytes]] = (), *, status: int = 200
+) -> None:
     headers = [(b"content-type", b"application/json"), (b"server", b"stand-in"), *more]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 

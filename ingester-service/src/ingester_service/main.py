@@ -14,6 +14,7 @@ from artstore_auth.service_token import ServiceAuth, TokenSource
 from artstore_auth.verify import TokenVerifier
 from artstore_core.scopes import INTERNAL_AUDIENCE, PUBLIC_AUDIENCE
 from artstore_kit.app import ServiceInfo, create_app
+from artstore_kit.calls import Calls
 from artstore_kit.health import Check
 from artstore_kit.metrics import new_registry
 from artstore_kit.outgoing import outgoing_client
@@ -51,7 +52,7 @@ from ingester_service.upload.placement import ElementList, Placement
 from ingester_service.upload.quotas import QuotaPace, Quotas
 from ingester_service.upload.readiness import StorageProbe
 from ingester_service.upload.registration import Patience, Registration
-from ingester_service.upload.scanning import Scanning
+from ingester_service.upload.scanning import ScannerUnavailable, Scanning
 from ingester_service.upload.service import Uploads
 from ingester_service.upload.together import Together
 from ingester_service.upload.types import TypePolicy
@@ -68,14 +69,14 @@ MAX_UPLOADS_AT_ONCE = 500
 
 def build(settings: Settings, patience: Patience | None = None, quota_pace: QuotaPace | None = None) -> FastAPI:
     """The app. Nothing is connected before it starts."""
-    tracing = Tracing(SERVICE.name, SERVICE.version)
-    admin_url = settings.admin_url.rstrip("/")
-    plain = outgoing_client(tracing, ca_file=settings.ca_file)
+    tracing, registry = Tracing(SERVICE.name, SERVICE.version), new_registry()
+    calls, admin_url = Calls(registry), settings.admin_url.rstrip("/")
+    plain = outgoing_client(calls, "admin", ca_file=settings.ca_file)
     tokens = TokenSource(plain, f"{admin_url}/api/v1/auth/token", settings.client_id, settings.client_secret)
     inside = outgoing_client(
-        tracing, ca_file=settings.ca_file, base_url=admin_url, auth=ServiceAuth(tokens, INTERNAL_AUDIENCE)
+        calls, "admin", ca_file=settings.ca_file, base_url=admin_url, auth=ServiceAuth(tokens, INTERNAL_AUDIENCE)
     )
-    storage = outgoing_client(tracing, ca_file=settings.ca_file, max_connections=MAX_UPLOADS_AT_ONCE)
+    storage = outgoing_client(calls, "element", ca_file=settings.ca_file, max_connections=MAX_UPLOADS_AT_ONCE)
 
     keys = RemoteKeys(settings.jwks_url, plain, cache_file=settings.jwks_cache_file)
     guard = Guard(TokenVerifier(keys, issuer=settings.issuer, audiences=[PUBLIC_AUDIENCE]))
@@ -83,9 +84,8 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
     known = ElementList(admin, settings.elements_cache_seconds)
     registration = Registration(Together(admin), patience or Patience())
     types = TypePolicy(settings.blocked_types, settings.blocked_extensions)
-    registry = new_registry()
     reporter = Reporter(AdminIntake(inside), registry=registry)
-    clamd = _clamd(settings)
+    clamd = _clamd(settings, calls)
     journal = ScanJournal(reporter.report, registry)
     scanning = None if clamd is None else Scanning(clamd, settings.clamd_too_large, journal)
     inspection = Inspection(types, scanning)
@@ -165,7 +165,12 @@ def build(settings: Settings, patience: Patience | None = None, quota_pace: Quot
     )
 
 
-def _clamd(settings: Settings) -> Clamd | None:
+def _clamd(settings: Settings, calls: Calls) -> Clamd | None:
     if settings.clamd_address is None:
         return None
-    return Clamd(settings.clamd_address, patience=settings.clamd_seconds, at_once=settings.clamd_scans_at_once)
+    return Clamd(
+        settings.clamd_address,
+        patience=settings.clamd_seconds,
+        at_once=settings.clamd_scans_at_once,
+        timed=lambda: calls.to("scanner", "SCAN", (ScannerUnavailable,)),
+    )

@@ -67,3 +67,19 @@ async def test_failed_transaction_leaves_nothing(postgres_here: Postgres) -> Non
             raise LookupError
     async with postgres_here.reading() as connection:
         assert (await connection.execute(text("SELECT to_regclass('half')"))).scalar_one() is None
+
+
+async def test_connections_are_there_before_they_are_asked_for(database: Database) -> None:
+    engine = make_engine(database.url(), application="warmed", pool_size=3)
+    warmed = Postgres(engine, away=lambda: AdminUnavailable("away"))
+    await warmed.warm(3)
+    counted = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'warmed'")
+    async with warmed.reading() as connection:
+        assert (await connection.execute(counted)).scalar_one() == 3
+    await warmed.close()
+
+
+async def test_an_absent_server_does_not_keep_a_service_from_starting() -> None:
+    absent = connect("postgresql://nobody@127.0.0.1:1/none")
+    await absent.warm(3)
+    await absent.close()

@@ -73,3 +73,12 @@ class MigrationSettings(ServiceSettings):
 
     port: int = 0
     migration_database_url: SecretStr = Field(description="PostgreSQL, as the owner of the table `files`")
+
+
+class SchemaSettings(ServiceSettings):
+    """What `wait-for-schema` needs, and nothing more."""
+
+    model_config = SettingsConfigDict(env_prefix="QM_", extra="ignore", frozen=True)
+
+    port: int = 0
+    database_url: SecretStr = Field(description="PostgreSQL, as the role artstore_query")

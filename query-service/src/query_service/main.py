@@ -13,6 +13,7 @@ from artstore_auth.service_token import ServiceAuth, TokenSource
 from artstore_auth.verify import TokenVerifier
 from artstore_core.scopes import INTERNAL_AUDIENCE, PUBLIC_AUDIENCE
 from artstore_kit.app import ServiceInfo, create_app
+from artstore_kit.calls import Calls
 from artstore_kit.health import Check
 from artstore_kit.metrics import new_registry
 from artstore_kit.outgoing import outgoing_client
@@ -21,6 +22,7 @@ from artstore_kit.tracing import Tracing
 from artstore_outbox import Follower, connecting
 from artstore_outbox.follower import Pace
 from artstore_postgres.engine import make_engine
+from artstore_postgres.figures import DatabaseFigures, Which
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -61,17 +63,17 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def _database(url: SecretStr, settings: Settings, tracing: Tracing) -> Database:
+def _database(url: SecretStr, settings: Settings, tracing: Tracing, figures: DatabaseFigures, which: Which) -> Database:
     engine = make_engine(
         url.get_secret_value(),
         application=SERVICE.name,
         pool_size=POOL_SIZE,
         statement_seconds=settings.statement_seconds,
         settings=SETTINGS,
-        tracer_provider=tracing.provider,
+        traced=tracing.on,
         isolation_level=ISOLATION,
     )
-    return Database(engine)
+    return Database(engine, figures.watch(engine, which))
 
 
 def _index(database: Database, replica: Database | None, loose_seconds: float) -> Index:
@@ -92,11 +94,11 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     """The app. Nothing is connected before it starts."""
     tracing = Tracing(SERVICE.name, SERVICE.version)
     registry = new_registry()
-    metrics = QueryMetrics(registry)
-    database = _database(settings.database_url, settings, tracing)
-    replica = _database(settings.read_database_url, settings, tracing) if settings.read_database_url else None
-    plain = outgoing_client(tracing, ca_file=settings.ca_file)
-    storage = outgoing_client(tracing, ca_file=settings.ca_file, max_connections=MAX_DOWNLOADS_AT_ONCE)
+    metrics, calls, figures = QueryMetrics(registry), Calls(registry), DatabaseFigures(registry)
+    database, url = _database(settings.database_url, settings, tracing, figures, "primary"), settings.read_database_url
+    replica = _database(url, settings, tracing, figures, "replica") if url else None
+    plain = outgoing_client(calls, "admin", ca_file=settings.ca_file)
+    storage = outgoing_client(calls, "element", ca_file=settings.ca_file, max_connections=MAX_DOWNLOADS_AT_ONCE)
 
     keys = RemoteKeys(settings.jwks_url, plain, cache_file=settings.jwks_cache_file)
     guard = Guard(TokenVerifier(keys, issuer=settings.issuer, audiences=[PUBLIC_AUDIENCE]))
@@ -121,7 +123,7 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     admin_url = settings.admin_url.rstrip("/")
     tokens = TokenSource(plain, f"{admin_url}/api/v1/auth/token", settings.client_id, settings.client_secret)
     inside = outgoing_client(
-        tracing, ca_file=settings.ca_file, base_url=admin_url, auth=ServiceAuth(tokens, INTERNAL_AUDIENCE)
+        calls, "admin", ca_file=settings.ca_file, base_url=admin_url, auth=ServiceAuth(tokens, INTERNAL_AUDIENCE)
     )
     reporter = Reporter(AdminIntake(inside), registry=registry)
     denials = Denials(reporter.report)

@@ -70,3 +70,12 @@ class MigrationSettings(ServiceSettings):
 
     port: int = 0
     migration_database_url: SecretStr = Field(description="PostgreSQL, as the owner of the database")
+
+
+class SchemaSettings(ServiceSettings):
+    """What `wait-for-schema` needs, and nothing more."""
+
+    model_config = SettingsConfigDict(env_prefix="RS_", extra="ignore", frozen=True)
+
+    port: int = 0
+    database_url: SecretStr = Field(description="PostgreSQL, as the role artstore_render")

@@ -13,8 +13,10 @@ from artstore_auth.guard import Guard
 from artstore_auth.keys import RemoteKeys
 from artstore_auth.service_token import ServiceAuth, TokenSource
 from artstore_auth.verify import TokenVerifier
+from artstore_core.errors import StorageUnavailable
 from artstore_core.scopes import INTERNAL_AUDIENCE, PUBLIC_AUDIENCE
 from artstore_kit.app import ServiceInfo, create_app
+from artstore_kit.calls import Calls
 from artstore_kit.health import Check, Health
 from artstore_kit.metrics import new_registry
 from artstore_kit.outgoing import outgoing_client
@@ -22,6 +24,7 @@ from artstore_kit.tracing import Tracing
 from artstore_outbox import Follower, connecting
 from artstore_outbox.follower import Connect
 from artstore_postgres.engine import make_engine
+from artstore_postgres.figures import DatabaseFigures
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -43,13 +46,13 @@ from render_service.disk.store import DirectoryStore
 from render_service.disk.workplace import workplace
 from render_service.http import content, events, jobs, renditions, tiles
 from render_service.jobs.backoff import Backoff
-from render_service.jobs.conversion import Conversion, Terms
+from render_service.jobs.conversion import Conversion, Terms, traced
 from render_service.jobs.intake import Intake
 from render_service.jobs.janitor import tidy
 from render_service.jobs.ports import Decode
 from render_service.jobs.tasks import Tasks
 from render_service.jobs.worker import Pace, Worker
-from render_service.metrics import RenderMetrics
+from render_service.metrics import QueueFigures, RenderMetrics
 from render_service.renditions.following import Feeds, Patience
 from render_service.renditions.packs import Packs
 from render_service.renditions.viewing import Viewing
@@ -74,22 +77,23 @@ def build(settings: Settings, clock: Clock = system_clock, patience: Patience | 
     """The app that answers viewers. Nothing is connected before it starts."""
     tracing = Tracing(SERVICE.name, SERVICE.version)
     registry = new_registry()
-    metrics = RenderMetrics(registry)
-    rows = _database(settings, tracing)
-    plain = outgoing_client(tracing, ca_file=settings.ca_file)
+    metrics, calls = RenderMetrics(registry), Calls(registry)
+    rows = _database(settings, tracing, registry)
+    plain = outgoing_client(calls, "jwks", ca_file=settings.ca_file)
     keys = RemoteKeys(settings.jwks_url, plain, cache_file=settings.jwks_cache_file)
     guard = Guard(TokenVerifier(keys, issuer=settings.issuer, audiences=[PUBLIC_AUDIENCE]))
-    store = make_store(settings)
+    store = make_store(settings, calls)
     board, feeds = BoardRows(rows), Feeds(settings.events_at_once, metrics)
     ways = Ways.of(settings.ticket_master_bytes, settings.public_url or settings.issuer, clock)
     viewing = Viewing(RegisteredFiles(rows), board, ways, clock, metrics)
-    audit = _Audit(settings, tracing, registry)
+    audit, queue = _Audit(settings, calls, registry), QueueFigures(board.queue, clock, registry)
     connect = _connecting(settings, "events")
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with audit.running(), Tasks() as tasks:
             tasks.keep("news of jobs", lambda: listen(connect, {CHANGES: feeds.heard}, feeds.missed))
+            tasks.keep("the queue's figures", queue.follow)
             tasks.keep("end of streams", lambda: _close_when_draining(app.state.health, feeds))
             yield
         await plain.aclose()
@@ -126,9 +130,9 @@ def build_worker(settings: Settings, decode: Decode | None = None) -> FastAPI:
     """
     tracing = Tracing("render-worker", SERVICE.version)
     registry = new_registry()
-    metrics = RenderMetrics(registry)
-    rows, store = _database(settings, tracing), make_store(settings)
-    storage = outgoing_client(tracing, ca_file=settings.ca_file)
+    metrics, calls = RenderMetrics(registry), Calls(registry)
+    rows, store = _database(settings, tracing, registry), make_store(settings, calls)
+    storage = outgoing_client(calls, "element", ca_file=settings.ca_file)
     work, bell, broom = WorkRows(rows), Bell(), Bell()
     source = ElementBytes(storage, settings.ticket_master_bytes)
     connect = _connecting(settings, "jobs")
@@ -142,7 +146,9 @@ def build_worker(settings: Settings, decode: Decode | None = None) -> FastAPI:
             decoder = await stack.enter_async_context(_decoders(place)) if decode is None else decode
             convert = Conversion(work, RegisteredFiles(rows), source, store, decoder, terms, metrics)
             pace = Pace(silent=settings.heartbeat_seconds, poll=settings.heartbeat_seconds / 4)
-            worker = Worker(work, convert, bell, slots=settings.jobs_at_once, pace=pace, metrics=metrics)
+            worker = Worker(
+                work, traced(convert, tracing), bell, slots=settings.jobs_at_once, pace=pace, metrics=metrics
+            )
             tasks = await stack.enter_async_context(Tasks())
             tasks.keep("registry's events", intake.follow)
             wakes = {CHANNEL: lambda _: bell.ring(), CHANGES: lambda _: broom.ring()}
@@ -164,7 +170,7 @@ def build_worker(settings: Settings, decode: Decode | None = None) -> FastAPI:
     )
 
 
-def make_store(settings: Settings) -> Store:
+def make_store(settings: Settings, calls: Calls) -> Store:
     if settings.store == "directory":
         return DirectoryStore(settings.store_dir)
     access, secret = settings.s3_access_key, settings.s3_secret_key
@@ -178,22 +184,23 @@ def make_store(settings: Settings) -> Store:
             secret.get_secret_value() if secret else None,
             settings.s3_encryption,
             settings.ca_file,
-        )
+        ),
+        timed=lambda name: calls.to("s3", name, (StorageUnavailable,)),
     )
 
 
 class _Audit:
     """The audit log at admin, where one is set: whether admin is there or not, previews are shown."""
 
-    def __init__(self, settings: Settings, tracing: Tracing, registry: CollectorRegistry) -> None:
+    def __init__(self, settings: Settings, calls: Calls, registry: CollectorRegistry) -> None:
         self.denials: Denials | None = None
         if settings.admin_url is None:
             return
         admin_url = settings.admin_url.rstrip("/")
-        self._plain = outgoing_client(tracing, ca_file=settings.ca_file)
+        self._plain = outgoing_client(calls, "admin", ca_file=settings.ca_file)
         tokens = TokenSource(self._plain, f"{admin_url}/api/v1/auth/token", settings.client_id, settings.client_secret)
         self._inside = outgoing_client(
-            tracing, ca_file=settings.ca_file, base_url=admin_url, auth=ServiceAuth(tokens, INTERNAL_AUDIENCE)
+            calls, "admin", ca_file=settings.ca_file, base_url=admin_url, auth=ServiceAuth(tokens, INTERNAL_AUDIENCE)
         )
         self._reporter = Reporter(AdminIntake(self._inside), registry=registry)
         self.denials = Denials(self._reporter.report)
@@ -218,15 +225,15 @@ async def _decoders(place: Path) -> AsyncIterator[Decode]:
         await office.aclose()
 
 
-def _database(settings: Settings, tracing: Tracing) -> Database:
+def _database(settings: Settings, tracing: Tracing, registry: CollectorRegistry) -> Database:
     engine = make_engine(
         settings.database_url.get_secret_value(),
         application=SERVICE.name,
         pool_size=POOL_SIZE,
         settings=SETTINGS,
-        tracer_provider=tracing.provider,
+        traced=tracing.on,
     )
-    return Database(engine)
+    return Database(engine, DatabaseFigures(registry).watch(engine))
 
 
 def _connecting(settings: Settings, purpose: str) -> Connect:

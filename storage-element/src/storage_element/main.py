@@ -17,6 +17,7 @@ from artstore_auth.verify import TokenVerifier
 from artstore_core.errors import StorageUnavailable
 from artstore_core.scopes import element_audience
 from artstore_kit.app import ServiceInfo, create_app
+from artstore_kit.calls import Calls
 from artstore_kit.health import Check, Unhealthy
 from artstore_kit.logs import get_logger
 from artstore_kit.metrics import new_registry
@@ -221,9 +222,9 @@ def build(
 ) -> FastAPI:
     """The element as an ASGI app. `keys`, `filesystem`, `now` and `monotonic` stand for the JWKS, the disk and the
     clocks; where SQLite cannot reach that disk, the index is kept in memory."""
-    tracing = Tracing(SERVICE.name, SERVICE.version)
-    client = outgoing_client(tracing, ca_file=settings.ca_file)
+    tracing = Tracing(SERVICE.name, SERVICE.version, instance=settings.storage_id)
     registry = new_registry()
+    client = outgoing_client(Calls(registry), "jwks", ca_file=settings.ca_file)
     counters = Counters(registry, now)
     store = Store(settings, filesystem or RealFileSystem(), now, monotonic, counters, index_in_memory=index_in_memory)
     registry.register(ElementGauges(store.element, store.disk, store.capacity, store.upkeep.guard, store.upkeep.scrub))

@@ -167,12 +167,23 @@ def _as_httpx() -> Iterator[None]:
         raise kind(str(error)) from error
 
 
+Through = Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]
+
+
 def pinned_client(
-    networks: Networks, tls: ssl.SSLContext, resolve: Resolve, *, max_connections: int, keep_seconds: float
+    networks: Networks,
+    tls: ssl.SSLContext,
+    resolve: Resolve,
+    *,
+    max_connections: int,
+    keep_seconds: float,
+    through: Through = lambda way: way,
 ) -> httpx.AsyncClient:
-    """Follows no redirects, reads nothing from the environment, takes and sends no cookies, unpacks nothing."""
+    """Follows no redirects, reads nothing from the environment, takes and sends no cookies, unpacks nothing. `through`
+    may put something round the way to the network."""
+    way = PinnedTransport(networks, tls, resolve, max_connections=max_connections, keep_seconds=keep_seconds)
     return httpx.AsyncClient(
-        transport=PinnedTransport(networks, tls, resolve, max_connections=max_connections, keep_seconds=keep_seconds),
+        transport=through(way),
         follow_redirects=False,
         trust_env=False,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import httpx
 from artstore_core.errors import BY_CODE, ArtStoreError, UpstreamFailed
 from artstore_kit.context import current_request_id
+from artstore_kit.middleware import inside
 from starlette.types import ASGIApp
 
 from admin_service.console.refusals import SignInNeeded
@@ -122,7 +123,7 @@ class Api:
             reads = method in ("GET", "HEAD") or path.endswith("/links")
             return self._upstreams.query if reads else self._upstreams.ingester
         # Nothing is connected by it; the address is the visitor's, for the audit log.
-        door = httpx.ASGITransport(self._upstreams.admin(), client=(self._address or "127.0.0.1", 0))
+        door = httpx.ASGITransport(inside(self._upstreams.admin()), client=(self._address or "127.0.0.1", 0))
         return httpx.AsyncClient(transport=door, base_url="http://admin")
 
 

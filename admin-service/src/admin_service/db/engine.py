@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from artstore_core.errors import AdminUnavailable
-from artstore_postgres.engine import Postgres
+from artstore_postgres.engine import Postgres, Waited
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from admin_service.db.accounts import AccountTable, UsageTable
@@ -54,16 +54,23 @@ def _away() -> AdminUnavailable:
 class Database:
     """store.Store. All raise AdminUnavailable when PostgreSQL is away."""
 
-    def __init__(self, engine: AsyncEngine, for_readiness: AsyncEngine | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, for_readiness: AsyncEngine | None = None, waited: Waited = lambda _: None
+    ) -> None:
         """`for_readiness`: a connection apart, so that requests which hold all the others make no replica look dead."""
-        self._postgres = Postgres(engine, away=_away)
+        self._postgres = Postgres(engine, away=_away, waited=waited)
         # On the same connections, but with no transaction around what is one statement anyway.
         self._single = Postgres(
             engine.execution_options(isolation_level="AUTOCOMMIT"),
             away=_away,
+            waited=waited,
         )
         self._apart = Postgres(for_readiness or engine, away=_away)
         self.probe = self._apart.probe
+
+    async def warm(self) -> None:
+        """Before the first request: see Postgres.warm."""
+        await self._postgres.warm(POOL_SIZE)
 
     async def close(self) -> None:
         await self._postgres.close()

@@ -212,9 +212,9 @@ class KeyRing:
         return len(self._held)
 
     def active_age(self) -> timedelta | None:
-        """For how long the key that signs now has done so; None while there is none."""
+        """For how long the key that signs now has done so; None while there is none, or it cannot be opened."""
         active = self._active()
-        return self._clock() - active.key.active_from if active else None
+        return self._clock() - active.key.active_from if active and active.private else None
 
     def _active(self) -> _Held | None:
         now = self._clock()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from artstore_core.elements import ElementStatus
+from artstore_core.modes import ALLOWED, Operation
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -24,6 +25,7 @@ class ElementGauges(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         elements = self._known()
         yield _family("online", "1 while the element can be reached", elements, _online)
+        yield _family("writable", "1 while its mode lets files be added", elements, _writable)
         yield _family("capacity_bytes", "What it may fill", elements, lambda one: one.capacity_bytes)
         yield _family("used_bytes", "What is filled", elements, lambda one: one.used_bytes)
         yield _family("available_bytes", "What is left of it", elements, lambda one: one.available_bytes)
@@ -49,6 +51,10 @@ def _family(
 
 def _online(element: StorageElement) -> float:
     return 1.0 if element.status is ElementStatus.ONLINE else 0.0
+
+
+def _writable(element: StorageElement) -> float | None:
+    return None if element.mode is None else float(Operation.UPLOAD in ALLOWED[element.mode])
 
 
 def _unix(moment: datetime | None) -> float | None:

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from artstore_core.errors import ArtStoreError, Conflict, NotFound
 from artstore_kit.logs import get_logger
+from artstore_kit.spans import apart
 
 from admin_service.audit.log import Actor, Journal
 from admin_service.identity.clock import Clock
@@ -129,7 +130,8 @@ class Syncs:
             await session.close()
             raise
         run = Run(session, self._lists(element), element, sync.kind, sync.reason)
-        task = asyncio.create_task(self._carry_out(run, sync, wanted), name=f"sync {element.storage_id}")
+        with apart():
+            task = asyncio.create_task(self._carry_out(run, sync, wanted), name=f"sync {element.storage_id}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return Begun(sync, task)

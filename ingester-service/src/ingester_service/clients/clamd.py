@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,20 +48,32 @@ class ClamdAddress:
 
 class Clamd:
     """A Scanner. `patience`: seconds that clamd may take to accept a chunk, and to answer after the last one; `at_once`:
-    scans under way, fewer than clamd has threads (`MaxThreads`), where the others wait their turn as long."""
+    scans under way, fewer than clamd has threads (`MaxThreads`), where the others wait their turn as long. `timed` goes
+    round each scan."""
 
-    def __init__(self, address: ClamdAddress, *, patience: float, at_once: int) -> None:
-        self._address, self._patience = address, patience
+    def __init__(
+        self,
+        address: ClamdAddress,
+        *,
+        patience: float,
+        at_once: int,
+        timed: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._address, self._patience, self._timed = address, patience, timed
         self._turns = asyncio.Semaphore(at_once)
 
     async def scan(self, pieces: AsyncIterator[bytes]) -> Verdict:
         async with self._turn():
-            with _away_as_unavailable():
-                connection = await _connected(self._address, self._patience)
-            try:
-                return _verdict(await self._conversation(connection, pieces))
-            finally:
-                connection.close()
+            with self._timed():
+                return await self._scan(pieces)
+
+    async def _scan(self, pieces: AsyncIterator[bytes]) -> Verdict:
+        with _away_as_unavailable():
+            connection = await _connected(self._address, self._patience)
+        try:
+            return _verdict(await self._conversation(connection, pieces))
+        finally:
+            connection.close()
 
     async def probe(self) -> None:
         """For readiness: raises unless clamd answers."""

@@ -116,7 +116,11 @@ class ElementClient:
         async def complete() -> httpx.Response:
             return await self._client.post(url, json=body, auth=auth, timeout=COMMIT_TIMEOUT)
 
-        response, _ = await repeated(complete)
+        try:
+            response, _ = await repeated(complete)
+        except Refused as refusal:
+            # The bytes lie there: no other element can be asked instead.
+            raise StorageUnavailable("The storage element does not answer") from refusal
         raise_for(response)
         return file_of(response)
 

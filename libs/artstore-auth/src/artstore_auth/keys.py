@@ -24,6 +24,8 @@ REFETCH_SECONDS = 5.0
 """At most one fetch in this time: unknown key ids in forged tokens must not become a flood towards admin."""
 
 FETCH_SECONDS = 5.0
+_COUNTED_AS = {"artstore_dependency": "jwks"}
+"""For the metrics of calls (artstore_kit.calls): the client may be one for other calls to admin as well."""
 
 
 class KeySource(Protocol):
@@ -118,7 +120,7 @@ class RemoteKeys:
     async def _fetch(self) -> None:
         self._tried_at = self._clock()
         async with asyncio.timeout(FETCH_SECONDS):
-            response = await self._client.get(self._url, headers={"Accept": "application/json"})
+            response = await self._client.get(self._url, headers={"Accept": "application/json"}, extensions=_COUNTED_AS)
         response.raise_for_status()
         keys = parse_jwks(response.json())
         if not keys:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
-from fastapi import APIRouter, FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from fastapi import APIRouter, FastAPI, Request, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from artstore_kit.client_address import ClientAddress, Network
 from artstore_kit.direct import Direct, DirectRoute
 from artstore_kit.errors import Refused, install_error_handlers
 from artstore_kit.health import Check, Health
-from artstore_kit.metrics import HttpMetrics, new_registry
+from artstore_kit.metrics import HttpMetrics, new_registry, tell_version
 from artstore_kit.middleware import BodyLimit, LingeringRefusal, RequestMiddleware
 from artstore_kit.openapi import contract, operation_id
 from artstore_kit.tracing import Tracing
@@ -53,10 +55,11 @@ def create_app(
     `refused` hears of every 401 and 403, for the audit log. `trusted_proxies`: see `ClientAddress`.
 
     `direct` are endpoints of `routers` that are asked so often that they get a shorter way. `is_byte_route` names the paths that stream bodies and check their size themselves. `app.state.health` is the
-    Health, for the server to set `draining`.
+    Health, for the server to set `draining`, and `app.state.registry` that of the metrics.
     """
     registry = registry or new_registry()
-    health = Health(service.name, service.version, checks)
+    tell_version(registry, service.name, service.version)
+    health = Health(service.name, service.version, checks, registry)
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
@@ -66,7 +69,8 @@ def create_app(
             async with lifespan():
                 yield
         if tracing is not None:
-            tracing.close()
+            # In a thread: what is sent last may find a collector that does not answer.
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title=service.title,
@@ -80,7 +84,7 @@ def create_app(
         # `tracing` and `HttpMetrics` see to it; the framework's own would ask the environment at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.health = health
+    app.state.health, app.state.registry = health, registry
     install_error_handlers(app, refused)
     if direct:
         app.add_middleware(Direct, routes=direct)
@@ -101,8 +105,9 @@ def _metrics_router(registry: CollectorRegistry) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/metrics", response_class=Response)
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
         """Prometheus metrics."""
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(registry), media_type=content_type)
 
     return router

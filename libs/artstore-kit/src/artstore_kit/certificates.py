@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
+
+from cryptography import x509
+from prometheus_client import CollectorRegistry, Gauge
 
 from artstore_kit.logs import get_logger
 
@@ -42,12 +46,23 @@ class Certificates:
         self._load: ContextFactory | None = None
         self._current: ssl.SSLContext | None = None
         self._seen: bytes | str = b""
+        self._ends = math.nan
+
+    def watch_end(self, registry: CollectorRegistry) -> None:
+        """For the metrics: until when the certificate in use is good."""
+        Gauge(
+            "artstore_certificate_not_after_timestamp_seconds",
+            "When the certificate in use ends",
+            ["certificate"],
+            registry=registry,
+        ).labels("server").set_function(lambda: self._ends)
 
     def listen_with(self, load: ContextFactory) -> ssl.SSLContext:
         """The context for the listener; `load` is used again for each renewal. Raises OSError when it cannot start."""
         self._load = load
         self._seen = self._look()
         self._current = listener = load()
+        self._ends = self._read_end()
 
         def choose(connection: ssl.SSLObject, _name: str | None, _listener: ssl.SSLContext) -> None:
             if self._current is not None and self._current is not listener:
@@ -67,6 +82,7 @@ class Certificates:
         self._seen = seen
         try:
             self._current = self._load()
+            self._ends = self._read_end()
         except OSError as error:
             # A pair that is being written (the certificate new, the key not yet) looks like this too.
             self._log.error("the renewed certificate cannot be used; the old one stays", reason=_reason(error))
@@ -83,6 +99,13 @@ class Certificates:
                 pass
             now.clear()
             await asyncio.to_thread(self.refresh)
+
+    def _read_end(self) -> float:
+        """Unix time. NaN where only OpenSSL can read it."""
+        try:
+            return x509.load_pem_x509_certificate(self._files[0].read_bytes()).not_valid_after_utc.timestamp()
+        except ValueError:
+            return math.nan
 
     def _look(self) -> bytes | str:
         """What tells one state of the files from another. Their content, a few KiB, and not their times: a clock's grain

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from artstore_core.files import Moment
 from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry, Gauge
 from pydantic import BaseModel
 
 CHECK_TIMEOUT_SECONDS = 2.0
@@ -59,10 +60,19 @@ class Unhealthy(Exception):
 
 
 class Health:
-    """Runs all checks at once, each within two seconds, at most once a second however many ask."""
+    """Runs all checks at once, each within two seconds, at most once a second however many ask.
 
-    def __init__(self, service: str, version: str, checks: Sequence[Check]) -> None:
+    What they found last is in the metrics; to read those asks nobody anything.
+    """
+
+    def __init__(self, service: str, version: str, checks: Sequence[Check], registry: CollectorRegistry) -> None:
         self._service, self._version, self._checks = service, version, checks
+        self._up = Gauge(
+            "artstore_dependency_up", "1 if the last probe found it well", ["dependency"], registry=registry
+        )
+        self._probed = Gauge(
+            "artstore_dependency_probe_seconds", "How long that took", ["dependency"], registry=registry
+        )
         self._lock = asyncio.Lock()
         self._seen: tuple[float, Readiness] | None = None
         self.draining = False
@@ -73,10 +83,17 @@ class Health:
                 return self._summary({"server": DependencyState(status=State.FAIL, reason="shutting down")})
             if self._seen and time.monotonic() - self._seen[0] < CACHE_SECONDS:
                 return self._seen[1]
-            states = await asyncio.gather(*(self._run(check) for check in self._checks))
+            states = await asyncio.gather(*(self._measured(check) for check in self._checks))
             summary = self._summary(dict(zip((check.name for check in self._checks), states, strict=True)))
             self._seen = time.monotonic(), summary
             return summary
+
+    async def _measured(self, check: Check) -> DependencyState:
+        began = time.perf_counter()
+        state = await self._run(check)
+        self._probed.labels(check.name).set(time.perf_counter() - began)
+        self._up.labels(check.name).set(state.status is State.OK)
+        return state
 
     async def _run(self, check: Check) -> DependencyState:
         bad = State.FAIL if check.required else State.DEGRADED

@@ -14,16 +14,29 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from artstore_kit.context import REQUEST_ID_HEADER, begin_request
+from artstore_kit.context import REQUEST_ID_HEADER, begin_request, current_trace_id
 from artstore_kit.errors import error_response
 from artstore_kit.logs import get_logger
 from artstore_kit.metrics import HttpMetrics
+from artstore_kit.spans import Span, note_failure, recorded_span
+from artstore_kit.tracing import QUIET_PATHS
 
 _log = get_logger("artstore.http")
-_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+_INSIDE = "artstore.inside"
+_SHOWN = frozenset({"file_id", "upload_id", "job_id", "storage_id", "account_id", "user_id"})
+"""Of a path's parameters those that open nothing. The way to a picture's tiles does."""
 LINGER_SECONDS = 5.0
 CLIENT_CLOSED_REQUEST = 499
 """Not an HTTP status: what logs and metrics call a request whose client went away (nginx's word)."""
+
+
+def inside(app: ASGIApp) -> ASGIApp:
+    """The app as another part of the same process asks it, while it answers a request that has its own line in the log."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, _INSIDE: True}, receive, send)
+
+    return asked
 
 
 class RequestMiddleware:
@@ -38,12 +51,15 @@ class RequestMiddleware:
         client = scope.get("client")
         request_id = begin_request(Headers(scope=scope).get(REQUEST_ID_HEADER), client[0] if client else None)
         started = time.perf_counter()
+        recorded = recorded_span()
         status = 0
 
         async def send_marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if recorded is not None:
+                    _describe(recorded, scope, status, request_id)
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID_HEADER] = request_id
                 headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -61,15 +77,33 @@ class RequestMiddleware:
                 raise
             await error_response(InternalError("Something went wrong here"))(scope, receive, send_marked)
         finally:
-            self._finish(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
+            trace_id = current_trace_id() if recorded is not None else None
+            self._finish(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started, trace_id)
         return None
 
-    def _finish(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.end(scope["method"], route, status, seconds)
-        if scope["path"] not in _QUIET:
+    def _finish(self, scope: Scope, status: int, seconds: float, trace_id: str | None) -> None:
+        self._metrics.end(scope["method"], _route(scope), status, seconds, trace_id)
+        if scope["path"] not in QUIET_PATHS:
+            tell = _log.debug if _INSIDE in scope else _log.info
             # The path without its query: a query may carry a ticket.
-            _log.info("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 1))
+            tell("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 1))
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "unmatched")
+
+
+def _describe(recorded: Span, scope: Scope, status: int, request_id: str) -> None:
+    """By its route. The path itself is not told: a part of it may open what it names."""
+    route = _route(scope)
+    recorded.update_name(f"{scope['method']} {route}")
+    recorded.set_attributes(
+        {"http.route": route, "http.response.status_code": status, "artstore.request_id": request_id}
+    )
+    for name in _SHOWN & scope.get("path_params", {}).keys():
+        recorded.set_attribute(f"artstore.{name}", str(scope["path_params"][name]))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        note_failure(recorded, str(status))
 
 
 class BodyLimit:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
+from artstore_kit.calls import Calls, Dependency
 from artstore_kit.http1 import Http1Transport
-from artstore_kit.tracing import Tracing
 
 CONNECT_SECONDS = 3.0
 IDLE_SECONDS = 30.0
@@ -20,7 +20,8 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def outgoing_client(
-    tracing: Tracing,
+    calls: Calls,
+    dependency: Dependency,
     *,
     ca_file: Path | None = None,
     base_url: str = "",
@@ -29,13 +30,11 @@ def outgoing_client(
     timeout: httpx.Timeout | None = None,
 ) -> httpx.AsyncClient:
     """An httpx client that hands on request and trace ids. It follows no redirects and reads no proxy settings."""
-    client = httpx.AsyncClient(
+    return httpx.AsyncClient(
         base_url=base_url,
         auth=auth,
-        transport=Http1Transport(tls_context(ca_file), max_connections=max_connections),
+        transport=calls.through(Http1Transport(tls_context(ca_file), max_connections=max_connections), dependency),
         timeout=timeout or httpx.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         follow_redirects=False,
         trust_env=False,
     )
-    tracing.instrument(client)
-    return client

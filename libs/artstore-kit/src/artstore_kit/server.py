@@ -28,6 +28,8 @@ TLS_HELLO_SECONDS = 15.0
 """A connection that does not come to terms about TLS by then holds its place for nothing."""
 GC_THRESHOLDS = (10_000, 20, 50)
 """Objects, and rounds, between two collections: requests leave hardly any cycles behind."""
+_TICK_SECONDS = 0.1
+_LAST = (b"connection", b"close")
 
 
 class Loop(uvloop.Loop):
@@ -47,10 +49,16 @@ class Loop(uvloop.Loop):
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, config: uvicorn.Config, app: FastAPI, certificates: Certificates | None, check_seconds: float
+        self,
+        config: uvicorn.Config,
+        app: FastAPI,
+        certificates: Certificates | None,
+        check_seconds: float,
+        drain_seconds: float,
     ) -> None:
         super().__init__(config)
         self._app, self._certificates, self._check_seconds = app, certificates, check_seconds
+        self._drain_seconds = drain_seconds
         self._watching: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -69,7 +77,21 @@ class _Server(uvicorn.Server):
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching})
+        await self._hand_over()
         await super().shutdown(sockets)
+
+    async def _hand_over(self) -> None:
+        """Goes on answering until all who send requests here have heard that they should send them elsewhere.
+
+        A server that stops at once refuses whoever has not heard yet, and closes idle connections while a request may be
+        on its way. Here each answer is its connection's last, so that hardly any is left at the end.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._drain_seconds
+        while loop.time() < until and not self.force_exit:
+            await self.on_tick(0)  # the date of the answers
+            self.server_state.default_headers = [*self.server_state.default_headers, _LAST]
+            await asyncio.sleep(_TICK_SECONDS)
 
 
 def _spare_the_collector() -> None:
@@ -95,13 +117,15 @@ def serve(
     ssl_keyfile: Path | None = None,
     certificate_check_seconds: float = CHECK_SECONDS,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes the requests in flight within the grace period.
+    """Serves until SIGTERM or SIGINT and `drain_seconds` longer, then finishes the requests in flight within the grace period.
 
-    A second signal stops at once. Returns normally after a graceful stop. A certificate that was renewed on the disk is
+    A second SIGINT stops at once. Returns normally after a graceful stop. A certificate that was renewed on the disk is
     in use for new connections within `certificate_check_seconds`, or at once on SIGHUP.
     """
     raise_descriptor_limit()
     certificates = Certificates(ssl_certfile, ssl_keyfile) if ssl_certfile else None
+    if certificates is not None:
+        certificates.watch_end(app.state.registry)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -125,7 +149,7 @@ def serve(
     if certificates is not None:
         # Until the server listens for it, and after it has stopped: to whoever renews a certificate, no reason to die.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    server = _Server(config, app, certificates, certificate_check_seconds)
+    server = _Server(config, app, certificates, certificate_check_seconds, settings.drain_seconds)
     server.run()
     if not server.started:
         raise SystemExit(3)

@@ -50,6 +50,12 @@ class ServiceSettings(BaseSettings):
     port: int = Field(ge=0, le=65535, description="Port to listen on")
     log_format: Literal["json", "text"] = Field(default="json", description="json for machines, text for people")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged")
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=300,
+        description="How long requests are still taken once it shall stop, while readiness says no; for several replicas",
+    )
     shutdown_grace_seconds: int = Field(default=30, ge=0, description="How long requests in flight may take to finish")
     trusted_proxies: Networks = Field(
         default=LOOPBACK, description="Networks whose X-Forwarded-For is believed, comma separated"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -29,12 +30,38 @@ class Migrations:
     lock: int
 
     def upgrade(self, url: str, revision: str = "head") -> None:
-        """Brings the schema to `revision`. Running it again, or twice at once, changes nothing."""
-        command.upgrade(self._config(url), revision)
+        """Brings the schema to `revision`. Running it again, or twice at once, changes nothing.
+
+        A schema of a later version stays as it is: after a rollback, the version before works on it.
+        """
+        config = self._config(url)
+        config.attributes["stay_where_ahead"] = revision == "head"
+        command.upgrade(config, revision)
 
     def downgrade(self, url: str, revision: str) -> None:
         """Takes out what came after `revision`; `base` takes out everything of this service's."""
         command.downgrade(self._config(url), revision)
+
+    @property
+    def head(self) -> str:
+        """The revision that this version of the service brings a schema to."""
+        head = self._scripts().get_current_head()
+        if head is None:
+            raise ValueError(f"{self.scripts}: there is no revision")
+        return head
+
+    def suffices(self, revision: str | None) -> bool:
+        """Whether this version of the service can work on a schema of `revision`: its own, or one it does not know.
+
+        What it does not know is of a later version, and a later schema lets the version before it work.
+        """
+        return bool(revision) and (revision == self.head or not self.knows(revision))
+
+    def knows(self, revision: str | None) -> bool:
+        return revision in {script.revision for script in self._scripts().walk_revisions()}
+
+    def _scripts(self) -> ScriptDirectory:
+        return ScriptDirectory.from_config(self._config(""))
 
     def _config(self, url: str) -> Config:
         config = Config()
@@ -60,8 +87,21 @@ async def _migrate(url: str, migrations: Migrations) -> None:
 def _run(connection: Connection, migrations: Migrations) -> None:
     _wait_for_turn(connection, migrations.lock)
     context.configure(connection=connection, version_table=migrations.version_table, transaction_per_migration=True)
+    now = context.get_context().get_current_revision()
+    connection.commit()  # asking has begun a transaction, and Alembic begins its own
+    if now is not None and context.config.attributes.get("stay_where_ahead") and not migrations.knows(now):
+        return
     with context.begin_transaction():
         context.run_migrations()
+    _note_revision(connection, migrations)
+
+
+def _note_revision(connection: Connection, migrations: Migrations) -> None:
+    """Where every role can read it: see schema.py."""
+    revision = context.get_context().get_current_revision() or ""
+    quoted = revision.replace("'", "''")
+    connection.execute(text(f"COMMENT ON TABLE {migrations.version_table} IS '{quoted}'"))
+    connection.commit()
 
 
 def _wait_for_turn(connection: Connection, lock: int) -> None:

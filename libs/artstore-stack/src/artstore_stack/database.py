@@ -33,9 +33,9 @@ class Database:
         self._server.execute(SUPERUSER, self._secrets.password(f"db-{SUPERUSER}"), database, script)
 
 
-def owner_script(secrets: SecretStore) -> str:
+def owner_script(secrets: SecretStore, database: str = DATABASE) -> str:
     """SQL for psql: the role that owns the tables, and its database."""
-    return _OWNER_SQL.format(owner=OWNER, database=DATABASE, word=secrets.password(f"db-{OWNER}"))
+    return _OWNER_SQL.format(owner=OWNER, database=database, word=secrets.password(f"db-{OWNER}"))
 
 
 def extensions_script() -> str:

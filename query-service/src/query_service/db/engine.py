@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import asyncpg
 from artstore_core.errors import StorageUnavailable
 from artstore_kit.logs import get_logger
-from artstore_postgres.engine import Postgres, driver_error
+from artstore_postgres.engine import Postgres, Waited, driver_error
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -36,8 +36,8 @@ SETTINGS = {
 class Database:
     """Connections for reading, and for the one mark that this service may set."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._postgres = Postgres(engine, away=_away)
+    def __init__(self, engine: AsyncEngine, waited: Waited = lambda _: None) -> None:
+        self._postgres = Postgres(engine, away=_away, waited=waited)
         self.probe = self._postgres.probe
         self.close = self._postgres.close
 

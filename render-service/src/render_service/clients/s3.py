@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -41,11 +41,15 @@ class Bucket:
     attempts: int = 3
 
 
-class S3Store:
-    """Opened at its first use, closed by `close`."""
+def _untimed(_name: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
+
+class S3Store:
+    """Opened at its first use, closed by `close`. `timed` goes round each call, and gets its name."""
+
+    def __init__(self, bucket: Bucket, timed: Callable[[str], AbstractContextManager[None]] = _untimed) -> None:
+        self._bucket, self._timed = bucket, timed
         self._open = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._made: Any = None
@@ -56,7 +60,7 @@ class S3Store:
         if self._bucket.encryption:
             described["ServerSideEncryption"] = self._bucket.encryption
         client = await self._client()
-        with _available(), source.open("rb") as file:
+        with self._timed("PUT"), _available(), source.open("rb") as file:
             first = await asyncio.to_thread(file.read, _PART_BYTES)
             if len(first) < _PART_BYTES:
                 await client.put_object(**asked, **described, Body=BytesIO(first))
@@ -88,7 +92,7 @@ class S3Store:
             return
         asked = {"Bucket": self._bucket.name, "Key": self._key(key), "Range": f"bytes={part.start}-{part.stop - 1}"}
         client = await self._client()
-        with _available(key):
+        with self._timed("GET"), _available(key):
             answer = await client.get_object(**asked)
         body = answer["Body"]
         try:
@@ -100,7 +104,7 @@ class S3Store:
     async def has(self, key: str) -> bool:
         client = await self._client()
         try:
-            with _available(key):
+            with self._timed("HEAD"), _available(key):
                 await client.head_object(Bucket=self._bucket.name, Key=self._key(key))
         except Missing:
             return False
@@ -108,7 +112,7 @@ class S3Store:
 
     async def remove_all(self, prefix: str) -> None:
         client = await self._client()
-        with _available():
+        with self._timed("DELETE"), _available():
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket.name, Prefix=self._key(prefix))
             async for page in pages:
                 keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]

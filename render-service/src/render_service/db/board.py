@@ -14,6 +14,7 @@ from render_service.db.changes import add_job, enqueue, job_of, remove, tell
 from render_service.db.queries import query
 from render_service.decoders.contract import MediaKind, RenditionKind
 from render_service.jobs.job import Candidate, Job, Priority, State
+from render_service.metrics import QueueState
 from render_service.renditions.rendition import Kept, Rendition
 
 
@@ -26,6 +27,11 @@ class BoardRows:
 
     async def job(self, job_id: UUID) -> Job | None:
         return await self._one("get_job", id=job_id)
+
+    async def queue(self) -> QueueState:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query("count_queue"))).one()
+        return QueueState(row.waiting, row.oldest, row.dead)
 
     async def jobs(self, state: State | None, file_id: UUID | None, limit: int, offset: int) -> tuple[list[Job], int]:
         """A page, the latest change first, and how many there are."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from artstore_core.errors import StorageUnavailable
 from artstore_kit.logs import get_logger
-from artstore_postgres.engine import Postgres, driver_error
+from artstore_postgres.engine import Postgres, Waited, driver_error
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -21,8 +21,8 @@ SETTINGS = {"jit": "off"}
 class Database(Postgres):
     """A transaction that another one stood in the way of is to be tried again, like one that the database was away for."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        super().__init__(engine, away=_away)
+    def __init__(self, engine: AsyncEngine, waited: Waited = lambda _: None) -> None:
+        super().__init__(engine, away=_away, waited=waited)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -211,6 +211,8 @@ WHERE v.id = :id AND v.file_id = :file_id AND v.expires_at > now()
     AND f.status IN ('active', 'damaged') AND (f.expires_at IS NULL OR f.expires_at > now())
 ORDER BY r.page NULLS FIRST, r.name LIMIT 1
 
--- count_jobs --
--- For the metrics: jobs by state.
-SELECT state, count(*) AS jobs FROM render.jobs GROUP BY state
+-- count_queue --
+-- For the metrics: how many jobs wait, since when the first of them does, and how many have failed. By the index alone.
+SELECT (SELECT count(*) FROM render.jobs WHERE state = 'waiting') AS waiting,
+    (SELECT min(updated_at) FROM render.jobs WHERE state = 'waiting') AS oldest,
+    (SELECT count(*) FROM render.jobs WHERE state = 'failed') AS dead

@@ -15,6 +15,8 @@ from typing import Final, Protocol
 from artstore_core.errors import ArtStoreError, StorageUnavailable
 from artstore_core.files import FileStatus
 from artstore_kit.logs import get_logger
+from artstore_kit.spans import span
+from artstore_kit.tracing import Tracing
 
 from render_service.decoders.contract import DecodeFailed, Limits, MediaKind, Wanted
 from render_service.jobs.backoff import Backoff
@@ -44,6 +46,18 @@ class Convert(Protocol):
     async def __call__(self, run: Run) -> None:
         """To its end, whatever that is. Cancelled, it gives the job back."""
         ...
+
+
+def traced(convert: Convert, tracing: Tracing) -> Convert:
+    """Each job is a trace of its own: nobody waits for it."""
+
+    async def converted(run: Run) -> None:
+        job = run.job
+        about = {"artstore.file_id": str(job.file_id), "artstore.job_id": str(job.id), "artstore.media": job.media}
+        with tracing.root("render job", about):
+            await convert(run)
+
+    return converted
 
 
 class _GivenUp(Exception):
@@ -110,7 +124,8 @@ class Conversion:
         source = _convertible(await self.files.source(run.job.file_id), self.terms.max_file_bytes)
         with TemporaryDirectory(dir=self.terms.place) as directory:
             local = Path(directory) / f"source{_extension(source.original_filename)}"
-            await self.bytes.fetch(source, local)
+            with span("fetch file", {"artstore.bytes": source.size}):
+                await self.bytes.fetch(source, local)
             into = Path(directory) / "made"
             into.mkdir()
             return await self._decode(run, local, into)
@@ -118,7 +133,8 @@ class Conversion:
     async def _decode(self, run: Run, local: Path, into: Path) -> Mapping[str, object]:
         kind = MediaKind(run.job.media)
         async with Reporter(self.jobs, run) as reporter, Publisher(self.jobs, self.store, run) as publisher:
-            decoded = await self.decode(local, kind, Wanted(), into, self.terms.limits, reporter, publisher)
+            with span("decode", {"artstore.media": kind.value}):
+                decoded = await self.decode(local, kind, Wanted(), into, self.terms.limits, reporter, publisher)
             await publisher.finish(tuple(decoded.outputs))
         return decoded.technical
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from artstore_core.errors import StorageUnavailable
+from artstore_kit.spans import span
 
 from render_service.decoders.contract import Output
 from render_service.jobs.ports import Jobs, Run
@@ -76,7 +77,8 @@ class Publisher:
             if not made:
                 # Before anything is written, so that nothing of a run that dies stays for ever.
                 await patiently(lambda: self._jobs.announce(prefix))
-            await self._store.put(f"{prefix}{rendition.name}", output.path, rendition.media_type)
+            with span("store rendition", {"artstore.bytes": rendition.size}):
+                await self._store.put(f"{prefix}{rendition.name}", output.path, rendition.media_type)
             self._names.add(rendition.name)
             made.append(rendition)
         if made:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, suppress
 
+from artstore_kit.spans import span
 from artstore_transfer import PIECE, Answer, ByteRange
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -40,6 +41,10 @@ class FileResponse(Response):
 
     async def _send_bytes(self, part: ByteRange, receive: Receive, send: Send) -> None:
         gone = asyncio.ensure_future(_disconnected(receive))
+        with span("read and send", {"artstore.bytes": part.length}):
+            await self._send_until_gone(part, gone, send)
+
+    async def _send_until_gone(self, part: ByteRange, gone: asyncio.Future[None], send: Send) -> None:
         try:
             async with aclosing(self._pieces(part)) as ahead:
                 async for piece in ahead:

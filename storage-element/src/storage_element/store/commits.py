@@ -57,7 +57,7 @@ class _Waiting:
 
 class Commits:
     """Changes of one opened disk, from `start` to `stop`. `on_logged` hears of each group, in the committing thread,
-    before the next one is decided, and how many seconds the log took for it.
+    before the next one is decided, and how many seconds the log took for it; `on_failed` of one that did not become durable.
 
     While the log has more than `max_log_bytes`, changes wait for a checkpoint; where there cannot be one, they do not
     wait but are told why."""
@@ -69,8 +69,10 @@ class Commits:
         on_logged: Callable[[Sequence[Logged], float], None],
         max_log_bytes: int,
         bounds: Bounds = _BOUNDS,
+        on_failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._disk, self._loop, self._on_logged, self._max_log_bytes = disk, loop, on_logged, max_log_bytes
+        self._on_failed = on_failed
         self.applying = Applying(disk, loop, bounds)
         self._more = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
@@ -237,6 +239,7 @@ class Commits:
             logged = self._disk.append(group)
             seconds = perf_counter() - began
         except Exception as error:  # noqa: BLE001  # whatever it was, none of the group is acknowledged
+            self._on_failed()
             for waiting in batch:
                 if waiting.outcome is None or waiting.on_group:
                     waiting.outcome = error

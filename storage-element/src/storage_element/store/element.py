@@ -12,6 +12,7 @@ from uuid import UUID
 from artstore_core.elements import ElementInfo
 from artstore_core.errors import ArtStoreError, ModeNotAllowed, StorageFull, StorageUnavailable
 from artstore_core.modes import ALLOWED, Mode, Operation
+from artstore_kit.spans import span
 
 from storage_element.store.capacity import Capacity, Room
 from storage_element.store.changes import ChangeKind, Logged
@@ -102,6 +103,15 @@ class Element:
             raise
 
     @property
+    def takes_changes(self) -> bool:
+        """Whether it could take one now, if its mode allows it."""
+        try:
+            self._check_writable()
+        except ArtStoreError:
+            return False
+        return True
+
+    @property
     def ballast_bytes(self) -> int:
         """What is kept free for a start on a full disk."""
         return self._ask_ballast()
@@ -182,7 +192,8 @@ class Element:
 
     async def submit(self, file_id: UUID, decide: Decide) -> Outcome:
         """A change, once it would survive a power cut. Raises what `decide` raises, StorageFull, StorageUnavailable."""
-        return await self.commits.submit(file_id, decide)
+        with span("commit"):
+            return await self.commits.submit(file_id, decide)
 
     @contextmanager
     def watching(self, file_id: UUID) -> Iterator[Watch]:
@@ -243,7 +254,9 @@ class Element:
 
     def _begin(self, found: Found) -> None:
         loop = asyncio.get_running_loop()
-        commits = Commits(self._disk, loop, self._logged, MOST_LOG_TIMES * self._checkpoint_bytes)
+        commits = Commits(
+            self._disk, loop, self._logged, MOST_LOG_TIMES * self._checkpoint_bytes, on_failed=self._observer.failed
+        )
         checkpoints = Checkpoints(
             self._disk, commits, loop, self._checkpoint_bytes, self._checkpoint_seconds, self._observer
         )

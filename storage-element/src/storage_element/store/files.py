@@ -12,6 +12,7 @@ from artstore_core.errors import ChecksumMismatch, Gone, ModeNotAllowed, Storage
 from artstore_core.files import Attributes, File, FileStatus
 from artstore_core.modes import Operation
 from artstore_core.pages import Page
+from artstore_kit.spans import span
 
 from storage_element.store import decisions
 from storage_element.store.capacity import Capacity, Hold, Room
@@ -99,7 +100,8 @@ class Files:
     @asynccontextmanager
     async def opened(self, file_id: UUID) -> AsyncIterator[tuple[File, Reader]]:
         """The file and its bytes, open as long as the block runs, whatever becomes of it. Raises NotFound, FileDamaged."""
-        record, reader = await self._open(file_id)
+        with span("open file"):
+            record, reader = await self._open(file_id)
         try:
             yield record.public(), reader
         finally:

@@ -54,6 +54,9 @@ class Counters:
             registry=registry,
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
+        self._failed = Counter(
+            f"{_PREFIX}_commits_failed_total", "Groups of changes that did not become durable", registry=registry
+        )
         self._checkpoint = Gauge(
             f"{_PREFIX}_last_checkpoint_timestamp_seconds", "Of this run; 0 before the first", registry=registry
         )
@@ -70,6 +73,9 @@ class Counters:
     def group(self, changes: int, seconds: float) -> None:
         self._group.observe(changes)
         self._flush.observe(seconds)
+
+    def failed(self) -> None:
+        self._failed.inc()
 
     def checkpoint(self) -> None:
         self._checkpoint.set(self._now().timestamp())
@@ -97,6 +103,7 @@ class ElementGauges:
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("up", "1 while the disk is there and the element answers", self._element.opened.is_set())
+        yield _gauge("writable", "0 while it takes no changes, whatever its mode", self._element.takes_changes)
         yield _gauge("clock_doubtful", "1 while nothing is removed because the clock jumped", self._guard.doubtful)
         yield _gauge("scrub_progress_ratio", "Of the scrubbing under way, or the last one", self._scrub.progress)
         yield _gauge("staged_bytes", "Of unfinished uploads", self._capacity.staged_bytes)

@@ -11,6 +11,7 @@ from artstore_core.attr_json import encode
 from artstore_core.errors import FileDamaged, NotFound
 from artstore_core.files import Attributes, File, FileStatus
 from artstore_core.modes import Operation
+from artstore_kit.spans import span
 
 from storage_element.store import decisions
 from storage_element.store.changes import INLINE_BYTES, Change, ChangeKind, Logged, Settled
@@ -38,7 +39,8 @@ class Keeper:
     async def keep(self, writer: Writer, record: Attributes, logged: Callable[[], None] = lambda: None) -> Kept:
         """The same for bytes that were received into a file. When the file is new, the log has the writer's file:
         `logged` hears of it, even where this is cancelled."""
-        staged = await self._workers.run(self._disk.make_staged, writer)
+        with span("flush file"):
+            staged = await self._workers.run(self._disk.make_staged, writer)
         change = Change(ChangeKind.PUT, record.file_id, encode(record), record, staged=staged)
         # A task of its own: whoever is cancelled here must still know whose the bytes are.
         submitting = asyncio.ensure_future(self._submit(change))

@@ -10,6 +10,10 @@ class Observer(Protocol):
         """So many changes became durable with one write and one flush, which took that long."""
         ...
 
+    def failed(self) -> None:
+        """A group of changes did not become durable."""
+        ...
+
     def checkpoint(self) -> None:
         """A checkpoint was made."""
         ...
@@ -17,6 +21,8 @@ class Observer(Protocol):
 
 class _Nobody:
     def group(self, changes: int, seconds: float) -> None: ...
+
+    def failed(self) -> None: ...
 
     def checkpoint(self) -> None: ...
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from artstore_core.errors import ArtStoreError, FileTooLarge
+from artstore_kit.spans import span
 from artstore_transfer import PIECE, pieces
 
 from storage_element.store.workers import Workers, settled
@@ -77,15 +78,18 @@ class Receiver:
         """Writes all of it. Raises FileTooLarge past `most` bytes of the file, and whatever the source, the disk and
         `grow` raise; no thread is at work on the writer any more when this ends, however it ends.
         """
-        try:
-            async with aclosing(pieces(source, CHUNK_BYTES)) as joined:
-                await self._write_all(joined)
-        except BaseException:
-            # What went wrong first is what the client hears of; a thread's trouble that followed from it is not.
-            with suppress(ArtStoreError):
-                await self._settle()
-            raise
-        await self._settle()
+        with span("receive, hash, write") as measured:
+            before = self._writer.size
+            try:
+                async with aclosing(pieces(source, CHUNK_BYTES)) as joined:
+                    await self._write_all(joined)
+            except BaseException:
+                # What went wrong first is what the client hears of; a thread's trouble that followed from it is not.
+                with suppress(ArtStoreError):
+                    await self._settle()
+                raise
+            await self._settle()
+            measured.set_attribute("artstore.bytes", self._writer.size - before)
 
     async def _write_all(self, joined: AsyncIterator[bytes]) -> None:
         expected = self._writer.size
@@ -139,7 +143,8 @@ class Receiver:
 
 async def collect(body: Body) -> bytes:
     """All of a small body, whose length is known and was checked. Raises what the source raises."""
-    chunks = [chunk async for chunk in body.source]
+    with span("receive", {"artstore.bytes": body.length or 0}):
+        chunks = [chunk async for chunk in body.source]
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
