@@ -59,7 +59,7 @@ def test_tickets_are_in_no_log_and_no_trace(process: Any) -> None:
         process.end(15)
     told = process.log.read_bytes()
     assert path.encode() in told
-    assert path.encode() in collector.spans
+    assert str(file_id).encode() in collector.spans
     for place in (told, collector.spans):
         assert b"ticket=" not in place
         for one in (ticket, others):
