@@ -68,9 +68,8 @@ class Tus:
         return parse(StoredFile, state["file"] | {"registered": self._registered}) if state.get("file") else None
 
     async def give_up(self, upload_id: UUID) -> None:
-        """Nothing of it stays; what cannot be reached now expires by itself."""
-        with suppress(ArtStoreClientError):
-            await self._ask("DELETE", _path_of(upload_id), {})
+        """Nothing of it stays."""
+        await self._ask("DELETE", _path_of(upload_id), {})
 
     async def delete(self, file: StoredFile) -> None:
         """Takes back a file that is not what was sent, as far as we may."""

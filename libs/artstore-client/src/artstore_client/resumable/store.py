@@ -8,18 +8,22 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
+from uuid import UUID
 
 import anyio
 from anyio.to_thread import run_sync
 
 from artstore_client.config import Config
-from artstore_client.errors import IntegrityError, SourceChanged, TypeNotAllowed, Unprocessable
+from artstore_client.errors import ArtStoreClientError, IntegrityError, SourceChanged, TypeNotAllowed, Unprocessable
 from artstore_client.models import StoredFile
 from artstore_client.multipart import Field
+from artstore_client.resumable.patience import passes
 from artstore_client.resumable.plan import part_length, parts_of
 from artstore_client.resumable.protocol import Tus
 from artstore_client.resumable.sending import Sending, Ways
 from artstore_client.resumable.state import PartState, State, load, locked, named, sweep
+from artstore_client.retry import RetryPolicy
 from artstore_client.source import Source
 from artstore_client.transport import Transport
 
@@ -49,7 +53,7 @@ async def store(
         except BaseException as error:
             # Without a memory nobody could go on with it; and a useless one would only fail again.
             if path is None or isinstance(error, _USELESS):
-                await _give_up(tus, state)
+                await _give_up(tus, state, ways.retry)
             raise
         await run_sync(state.remove)
     return stored
@@ -85,18 +89,35 @@ async def _state(path: Path | None, tus: Tus, source: Source, ways: Ways) -> Sta
     if left is not None:
         if ways.on_note:
             ways.on_note("the file was changed since its upload was cut: it is sent anew")
-        await _give_up(tus, left)
+        await _give_up(tus, left, ways.retry)
     size = source.size or 0
     length = part_length(size, ways.policy, ways.parallel)
     parts = [PartState() for _ in parts_of(size, length)]
     return State(source.fingerprint, length, parts, path, str(source.path or ""))
 
 
-async def _give_up(tus: Tus, state: State) -> None:
+async def _give_up(tus: Tus, state: State, retry: RetryPolicy) -> None:
     """Nothing of it stays, here and, if that can be done soon, on the server; the rest expires by itself."""
     with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True):
         for part in state.parts:
             if part.upload_id:
-                await tus.give_up(part.upload_id)
+                await taken_back(tus, part.upload_id, retry)
     with anyio.CancelScope(shield=True):
         await run_sync(state.remove)
+
+
+class Held(Protocol):
+    async def give_up(self, upload_id: UUID) -> None: ...
+
+
+async def taken_back(tus: Held, upload_id: UUID, retry: RetryPolicy) -> None:
+    """More than once: the server may not have noticed yet that nobody sends any more, and holds the upload for who did."""
+    for failures in range(1, retry.attempts + 1):
+        try:
+            return await tus.give_up(upload_id)
+        except ArtStoreClientError as error:
+            if not passes(error):
+                return None
+        if failures < retry.attempts:
+            await anyio.sleep(retry.back_off(failures))
+    return None
