@@ -225,6 +225,10 @@ soak-viewer: venv ## A picture of 20,000 x 20,000 in OpenSeadragon, zoomed into 
 	ARTSTORE_VIEWER_SIDE=20000 $(if $(SCREENSHOTS),ARTSTORE_SCREENSHOTS=$(SCREENSHOTS)) $(BIN)/pytest -q -s \
 		--durations 5 tests/browser/test_viewer.py
 
+.PHONY: console-pages
+console-pages: venv assets ## Every page of the console in a browser: both roles in both languages, at a desk, on a phone, by day and by night
+	ARTSTORE_CONSOLE_WHOLE=1 $(BIN)/pytest -q -s tests/browser/test_console_pages.py
+
 .PHONY: screenshots
 screenshots: venv assets ## Every page of the console as a picture, in both languages, into docs/images/console
 	PYTHONPATH=tests/support:tests/corpus:. $(BIN)/python -m console_screens docs/images/console
