@@ -164,8 +164,9 @@ class Sending:
 
     async def _begun(self, part: Part, known: PartState) -> int:
         key = self._state.key(part.number)
-        upload_id = await self._tus.begin(part.length, key=key, partial=len(self._parts) > 1)
-        known.id = str(upload_id)
+        # Not cut short where another part fails: what was begun and is not known could not be taken back.
+        with anyio.CancelScope(shield=True):
+            known.id = str(await self._tus.begin(part.length, key=key, partial=len(self._parts) > 1))
         await run_sync(self._state.save)
         return 0
 
