@@ -23,7 +23,7 @@ import asyncpg
 import httpx
 from artstore_stack import Stack
 
-from bench.search import UNLIMITED, filled
+from bench.search import UNLIMITED, filled, token
 
 VISITORS: Final = 8
 PAGES: Final = {
@@ -150,11 +150,8 @@ def _rate(first: httpx.Client, path: str, seconds: float) -> float:
 
 def _uploaded(stack: Stack, gateway: str) -> str:
     """The id of a file that has bytes on an element, beside the rows that have none."""
-    account = stack.credentials["service_accounts"]["client"]
     with httpx.Client(base_url=gateway, trust_env=False, timeout=60) as client:
-        grant = {"grant_type": "client_credentials"}
-        given = client.post("/api/v1/auth/token", data=grant, auth=(account["client_id"], account["client_secret"]))
-        client.headers["Authorization"] = f"Bearer {given.raise_for_status().json()['access_token']}"
+        client.headers["Authorization"] = f"Bearer {token(stack)}"
         sent = client.post("/api/v1/files/upload", files={"file": ("Договор поставки № 7.txt", b"Text.\n" * 100)})
         return str(sent.raise_for_status().json()["file_id"])
 

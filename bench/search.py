@@ -104,13 +104,13 @@ async def filled(stack: Stack, rows: int) -> None:
 
 async def _measure(stack: Stack, given: argparse.Namespace) -> list[Measured]:
     url = (stack.layout.root / "secrets" / "db-url-artstore_query").read_text().strip()
-    gateway, token = str(stack.credentials["gateway"]), _token(stack)
+    gateway, bearer = str(stack.credentials["gateway"]), token(stack)
     measured: list[tuple[Measured, list[Statement]]] = []
     connection = await connected(url)
     async with catcher(url) as caught:
         for name, bodies in {**MODES, **FILTERS}.items():
             bodies = [{**body, "limit": given.limit} for body in bodies]
-            client = Client(gateway, token)
+            client = Client(gateway, bearer)
             measured.append(await _one(name, bodies, client, caught, connection, given))
             _say(name, json.dumps(asdict(measured[-1][0]), ensure_ascii=False))
     if given.plans:
@@ -202,7 +202,7 @@ async def _plans(measured: list[tuple[Measured, list[Statement]]], connection: a
     ]
 
 
-def _token(stack: Stack) -> str:
+def token(stack: Stack) -> str:
     account = stack.credentials["service_accounts"]["client"]
     answer = httpx.post(
         f"{stack.credentials['gateway']}/api/v1/auth/token",
