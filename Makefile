@@ -17,6 +17,8 @@ help: ## List the targets
 venv: $(VENV)/.ready ## Make the virtual environment (done by the others when needed)
 
 $(VENV)/.ready: requirements/dev.txt $(wildcard */pyproject.toml libs/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ArtStore needs Python 3.11 or later, and $(PYTHON) is " \
+		+ sys.version.split()[0] + "; make PYTHON=python3.12 takes another one")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(foreach package,$(PACKAGES),-e ./$(package))

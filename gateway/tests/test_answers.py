@@ -93,6 +93,30 @@ async def test_nonsense_instead_of_http_is_400_in_the_form(gateway: Gateway) -> 
     assert json.loads(body)["error"]["code"] == "VALIDATION_ERROR"
 
 
+async def test_what_an_upload_says_of_its_file_fits_into_the_head_both_ways(gateway: Gateway) -> None:
+    """60 KiB of it, as the ingester takes them; tus tells them again to who asks how far the upload is."""
+    described = "description " + "a" * (60 * 1024 - 12)
+    ingester = gateway.upstreams[Service.INGESTER]
+    ingester.more_headers = [(b"upload-metadata", described.encode())]
+    try:
+        headers = {**gateway.bearer(), "Upload-Metadata": described}
+        begun = await gateway.client.post(gateway.url + "/api/v1/uploads", headers=headers)
+        asked = await gateway.client.head(gateway.url + "/api/v1/uploads/x1", headers=gateway.bearer())
+    finally:
+        ingester.more_headers = []
+
+    assert (begun.status_code, begun.json()["headers"]["upload-metadata"]) == (200, described)
+    assert (asked.status_code, asked.headers["upload-metadata"]) == (200, described)
+
+
+async def test_headers_beyond_that_are_431(gateway: Gateway) -> None:
+    response = await gateway.client.get(gateway.url + SEARCH, headers={"X-Long": "a" * 200 * 1024})
+
+    assert response.status_code == 431
+    assert response.json()["error"]["code"] == "VALIDATION_ERROR"
+    assert "headers" in response.json()["error"]["message"]
+
+
 async def test_a_request_id_is_kept_made_and_returned(gateway: Gateway) -> None:
     url = gateway.url + "/api/v1/files/x1"
     sent = {**gateway.bearer(), "X-Request-Id": "mine-1", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
@@ -132,6 +156,20 @@ async def test_the_log_has_no_query_string(gateway: Gateway) -> None:
     assert "SECRET" not in text
 
 
+async def test_the_log_does_not_tell_what_opens_tiles(gateway: Gateway) -> None:
+    tiles = gateway.url + "/api/v1/renditions/x1/tiles/SECRET"
+    await gateway.client.get(f"{tiles}/image.dzi", headers={"X-Request-Id": "tiles-1"})
+    await gateway.client.post(f"{tiles}/image.dzi", headers={"X-Request-Id": "tiles-2"})
+    await gateway.client.get(tiles, headers={"X-Request-Id": "tiles-3"})
+    await wait_for(lambda: "tiles-3" in gateway.log.read_text(), "the access log", seconds=20)
+
+    text = gateway.log.read_text()
+    lines = [json.loads(line) for line in text.splitlines() if '"tiles-' in line]
+    assert [line["status"] for line in lines] == [200, 405, 404]
+    assert "/tiles/{view}" in lines[0]["route"]
+    assert "SECRET" not in text
+
+
 async def test_cors_answers_the_preflight_of_a_known_origin_only(gateway: Gateway) -> None:
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
     for path in ("/api/v1/files/x1", "/api/v1/uploads/x1"):
@@ -154,6 +192,34 @@ async def test_cors_lets_the_page_read_a_refusal(gateway: Gateway) -> None:
     assert "WWW-Authenticate" in response.headers["access-control-expose-headers"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", SEARCH, 405), ("GET", "/api/v1/files/a%2Fb", 400)]
+)
+async def test_cors_lets_the_page_read_what_no_service_answers(
+    gateway: Gateway, method: str, path: str, status: int
+) -> None:
+    known = await gateway.client.request(method, gateway.url + path, headers={"Origin": ORIGIN})
+    other = await gateway.client.request(method, gateway.url + path, headers={"Origin": "https://evil.example"})
+    none = await gateway.client.request(method, gateway.url + path)
+
+    assert {known.status_code, other.status_code, none.status_code} == {status}
+    assert known.headers.get_list("access-control-allow-origin") == [ORIGIN]
+    assert "Allow" in known.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in {*other.headers, *none.headers}
+
+
+async def test_no_cache_shows_a_page_what_another_pages_request_was_answered(gateway: Gateway) -> None:
+    """A browser keeps a preview's picture for an `<img>`, and a script that asks for it later would find no leave in it."""
+    render = gateway.upstreams[Service.RENDER]
+    render.more_headers = [(b"vary", b"Accept")]
+    try:
+        answer = await gateway.client.get(f"{gateway.url}/api/v1/renditions/x1/content/preview.webp")
+    finally:
+        render.more_headers = []
+
+    assert {name.strip() for name in answer.headers["vary"].split(",")} == {"Accept", "Origin"}
+
+
 async def test_without_origins_there_is_no_cors(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as gateway:
         response = await gateway.client.options(
@@ -161,4 +227,4 @@ async def test_without_origins_there_is_no_cors(tmp_path: Path) -> None:
         )
 
         assert response.status_code == 405
-        assert "access-control-allow-origin" not in response.headers
+        assert not {"access-control-allow-origin", "access-control-expose-headers", "vary"} & set(response.headers)

@@ -7,8 +7,10 @@ import re
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import envoy
 import httpx
@@ -16,7 +18,7 @@ import pytest
 import yaml
 from artstore_gateway import ROUTES, Access, GatewaySettings, render
 from artstore_gateway.testing import running_gateway
-from artstore_gateway.virtual_host import path_pattern
+from artstore_gateway.virtual_host import CORS, path_pattern, virtual_host
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -58,6 +60,36 @@ def test_only_what_the_design_names_is_public() -> None:
         "/api/v1/links/download", "/api/v1/renditions/{file_id}/content/{name}",
         "/api/v1/renditions/{file_id}/tiles/{view}/**",
     }  # fmt: skip
+
+
+def test_pages_may_send_and_read_every_header_of_the_contracts() -> None:
+    policy = virtual_host(GatewaySettings(cors_origins=("https://a",)))["typed_per_filter_config"][CORS]
+    contracts = Path(__file__).parents[2] / "openapi"
+    public = yaml.safe_load((contracts / "artstore.yaml").read_text())
+    parts = "/api/v1/uploads/{upload_id}/parts/{number}"  # an element's, which clients reach by the short cut
+    part = yaml.safe_load((contracts / "storage-element.yaml").read_text())["paths"][parts]["put"]
+
+    sent = {
+        name for item in (public, part) for one in inside(item) if one.get("in") == "header" for name in [one["name"]]
+    }
+    read = {name for item in (public, part) for one in inside(item) for name in headers_of(one)}
+
+    assert {name.lower() for name in sent} <= set(policy["allow_headers"].lower().split(", "))
+    always_readable = {"cache-control", "content-length", "content-type", "last-modified"}  # Fetch standard
+    assert {name.lower() for name in read} <= always_readable | set(policy["expose_headers"].lower().split(", "))
+
+
+def inside(item: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a document."""
+    if isinstance(item, dict):
+        yield item
+    for one in item.values() if isinstance(item, dict) else item if isinstance(item, list) else ():
+        yield from inside(one)
+
+
+def headers_of(response: dict[str, Any]) -> list[str]:
+    told = response.get("headers") if "description" in response else None
+    return list(told) if isinstance(told, dict) else []
 
 
 def test_the_command_takes_options_and_variables(tmp_path: Path) -> None:

@@ -22,6 +22,28 @@ async def test_requests_go_to_all_replicas_and_around_one_that_is_away(tmp_path:
         assert {await answered_by(gateway.client, gateway.url) for _ in range(50)} == {"admin 2"}
 
 
+async def test_many_requests_at_once_go_around_one_that_is_away(tmp_path: Path) -> None:
+    """They meet it together: each is sent on, and not the first few alone."""
+    async with two_admins(tmp_path) as (gateway, replicas):
+        await replicas[0].stop()
+        answers = await asyncio.gather(*(answered_by(gateway.client, gateway.url) for _ in range(100)))
+        assert set(answers) == {"admin 2"}
+
+
+async def test_downloads_go_around_one_that_is_away(tmp_path: Path) -> None:
+    first, second = free_ports(2)
+    addresses = f"http://127.0.0.1:{first}, http://127.0.0.1:{second}"
+    async with running_gateway(tmp_path, query_url=addresses) as gateway:
+        replica = Upstream("query 2", second, gateway.keys.jwks)
+        await replica.start()
+        try:
+            url, headers = f"{gateway.url}/api/v1/files/x1/download", gateway.bearer()
+            answers = await asyncio.gather(*(gateway.client.get(url, headers=headers) for _ in range(100)))
+        finally:
+            await replica.stop()
+    assert {answer.status_code for answer in answers} == {200}
+
+
 async def test_one_that_is_about_to_stop_gets_nothing_more_and_all_are_asked_where_none_is_ready(
     tmp_path: Path,
 ) -> None:

@@ -74,6 +74,16 @@ async def test_a_token_counts_only_in_its_header(gateway: Gateway, path: str) ->
     assert response.headers["www-authenticate"] == 'Bearer realm="artstore"'
 
 
+async def test_the_schemes_name_is_taken_in_either_case(gateway: Gateway) -> None:
+    for scheme in ("Bearer", "bearer"):
+        headers = {"Authorization": f"{scheme} {gateway.keys.token()}"}
+
+        response = await gateway.client.get(gateway.url + FILE, headers=headers)
+
+        assert response.status_code == 200
+        assert response.json()["headers"]["authorization"] == headers["Authorization"]
+
+
 async def test_every_token_route_asks_for_one(gateway: Gateway) -> None:
     for resource in ROUTES:
         for route in resource.routes:

@@ -16,6 +16,8 @@ from artstore_gateway.typed import Config, extension, seconds, typed
 OTLP_CLUSTER = "otlp"
 BUFFER_BYTES = 1 << 20
 """How much Envoy holds per connection and direction before it stops reading."""
+HEAD_KIB = 96
+"""Of headers, in either direction: `Upload-Metadata` alone may be 60 KiB, and is told again to who asks for the upload."""
 
 # A replica to which no connection comes about is left out for seconds, never all of them; what a service answers,
 # a 503 of its own included, says nothing against it: it may be the database that is away.
@@ -64,10 +66,7 @@ def clusters(settings: GatewaySettings) -> list[Config]:
 
 def element_cluster(element: Element, settings: GatewaySettings) -> Config:
     """A `Cluster` for one storage element. Its certificate must be of elements' CA and bear its name."""
-    cluster = _cluster(element.cluster, (HttpUrl(element.url),), settings.elements_ca_file or _SYSTEM_CA)
-    # Every download may be meeting an element that is being restarted; Envoy's default is three retries at a time.
-    cluster["circuit_breakers"]["thresholds"][0]["max_retries"] = 1024
-    return cluster
+    return _cluster(element.cluster, (HttpUrl(element.url),), settings.elements_ca_file or _SYSTEM_CA)
 
 
 def otlp_traces_url(endpoint: HttpUrl) -> str:
@@ -84,7 +83,15 @@ def _cluster(name: str, replicas: Sequence[HttpUrl], ca: Path = _SYSTEM_CA) -> C
         "connect_timeout": seconds(2),
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "circuit_breakers": {
-            "thresholds": [{"max_connections": 1024, "max_pending_requests": 1024, "max_requests": 4096}]
+            "thresholds": [
+                {
+                    "max_connections": 1024,
+                    "max_pending_requests": 1024,
+                    "max_requests": 4096,
+                    # All that is under way may be meeting one that has gone; the default is three of them at a time.
+                    "max_retries": 1024,
+                }
+            ]
         },
         "load_assignment": {
             "cluster_name": name,
@@ -95,7 +102,7 @@ def _cluster(name: str, replicas: Sequence[HttpUrl], ca: Path = _SYSTEM_CA) -> C
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
                 explicit_http_config={"http_protocol_options": {}},
                 # The services keep idle connections for 75 s: let go first, or a request meets a closed door.
-                common_http_protocol_options={"idle_timeout": seconds(60)},
+                common_http_protocol_options={"idle_timeout": seconds(60), "max_response_headers_kb": HEAD_KIB},
             )
         },
     }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from artstore_gateway.clusters import OTLP_CLUSTER, otlp_traces_url
+from artstore_gateway.clusters import HEAD_KIB, OTLP_CLUSTER, otlp_traces_url
 from artstore_gateway.discovery import route_source
 from artstore_gateway.elements import BUFFER
 from artstore_gateway.errors import local_reply_config
 from artstore_gateway.settings import GatewaySettings
 from artstore_gateway.tokens import jwt_filter
 from artstore_gateway.typed import Config, extension, seconds
-from artstore_gateway.virtual_host import CORS, route_configuration
+from artstore_gateway.virtual_host import CORS, cors_of_own_answers, route_configuration
 
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
@@ -24,7 +24,7 @@ def connection_manager(settings: GatewaySettings) -> Config:
         stat_prefix="gateway",
         **_routes(settings),
         http_filters=_filters(settings),
-        local_reply_config=local_reply_config(),
+        local_reply_config=local_reply_config(cors_of_own_answers(settings.cors_origins)),
         access_log=[_access_log()],
         **_identity(),
         **_strict_paths(),
@@ -95,7 +95,7 @@ def _times() -> Config:
 
 def _protocols() -> Config:
     return {
-        "max_request_headers_kb": 32,
+        "max_request_headers_kb": HEAD_KIB,
         "common_http_protocol_options": {
             "idle_timeout": seconds(120),
             "headers_with_underscores_action": "REJECT_REQUEST",
@@ -153,7 +153,9 @@ def _sampler(settings: GatewaySettings) -> Config:
 
 
 def _access_log() -> Config:
-    # Query strings hold tickets and so never get into the log.
+    # Query strings hold tickets and so never get into the log. Neither does the path of tiles, a part of which opens them:
+    # `route` says what was asked for.
+    path = "%CEL(request.url_path.contains('/tiles/') ? '-' : request.url_path)%"
     return extension(
         "envoy.access_loggers.stdout",
         "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
@@ -165,7 +167,7 @@ def _access_log() -> Config:
                 "traceparent": "%REQ(TRACEPARENT)%",
                 "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
                 "method": "%REQ(:METHOD)%",
-                "path": "%PATH(NQ:PATH)%",
+                "path": path,
                 "route": "%ROUTE_NAME%",
                 "protocol": "%PROTOCOL%",
                 "status": "%RESPONSE_CODE%",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from artstore_gateway.routes import Service
@@ -68,6 +69,7 @@ REPLIES: tuple[Reply, ...] = (
     Reply("response.code == 408", "VALIDATION_ERROR", "The request did not arrive in time."),
     Reply("response.code == 413", "FILE_TOO_LARGE", "The body is larger than this path takes."),
     Reply("response.code == 429", "RATE_LIMITED", "Too many requests.", headers=_RETRY),
+    Reply("response.code == 431", "VALIDATION_ERROR", "The headers are larger than the gateway takes."),
     Reply("response.code < 500", "VALIDATION_ERROR", "The request is malformed."),
     Reply(
         f"response.code == 503 && xds.cluster_name == '{Service.ADMIN}'",
@@ -87,12 +89,12 @@ REPLIES: tuple[Reply, ...] = (
 )
 
 
-def local_reply_config() -> Config:
-    """A `LocalReplyConfig` that gives every answer of Envoy's own a code and a message."""
-    return {"mappers": [_mapper(reply) for reply in REPLIES]}
+def local_reply_config(more_headers: Sequence[Config] = ()) -> Config:
+    """A `LocalReplyConfig` that gives every answer of Envoy's own a code and a message, and these headers."""
+    return {"mappers": [_mapper(reply, more_headers) for reply in REPLIES]}
 
 
-def _mapper(reply: Reply) -> Config:
+def _mapper(reply: Reply, more_headers: Sequence[Config]) -> Config:
     mapper: Config = {
         "filter": {
             "extension_filter": {
@@ -117,5 +119,5 @@ def _mapper(reply: Reply) -> Config:
     if reply.status is not None:
         mapper["status_code"] = reply.status
     headers = {"X-Content-Type-Options": "nosniff", **reply.headers}
-    mapper["headers_to_add"] = [header(name, value) for name, value in headers.items()]
+    mapper["headers_to_add"] = [*(header(name, value) for name, value in headers.items()), *more_headers]
     return mapper

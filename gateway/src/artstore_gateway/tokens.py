@@ -40,8 +40,9 @@ def _provider(settings: GatewaySettings) -> Config:
         "forward": True,  # every service checks the token again
         "require_expiration": True,
         "clock_skew_seconds": 5,
-        # Named, because the default takes a token from the query string too, where logs would keep it.
-        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        # Named, because the default takes a token from the query string too, where logs would keep it. A scheme's name
+        # may be written in either case (RFC 9110 section 11.1), and Envoy compares letter by letter.
+        "from_headers": [{"name": "Authorization", "value_prefix": scheme} for scheme in ("Bearer ", "bearer ")],
         "remote_jwks": {
             "http_uri": {
                 "uri": f"{str(settings.admin_url[0]).rstrip('/')}/.well-known/jwks.json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -18,8 +19,8 @@ _READING = frozenset({"GET", "HEAD"})
 
 _CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _CORS_REQUEST_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, Range, "
-    "Repr-Digest, Traceparent, Tracestate, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, "
+    "Authorization, Content-Digest, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, "
+    "If-Unmodified-Since, Last-Event-ID, Range, Repr-Digest, Traceparent, Tracestate, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, "
     "Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Request-Id"
 )
 _CORS_RESPONSE_HEADERS = (
@@ -29,6 +30,9 @@ _CORS_RESPONSE_HEADERS = (
     "Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, "
     "WWW-Authenticate, X-Request-Id"
 )
+
+# An answer that a browser keeps is no good to a page of another origin (Fetch standard, "CORS protocol and HTTP caches").
+_VARY: Config = {"header": {"key": "Vary", "value": "Origin"}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
 
 
 def route_configuration(settings: GatewaySettings, elements: Sequence[Element] = ()) -> Config:
@@ -57,8 +61,21 @@ def virtual_host(settings: GatewaySettings, elements: Sequence[Element] = ()) ->
     return {
         **host,
         "typed_per_filter_config": {CORS: _cors(settings.cors_origins)},
+        "response_headers_to_add": [_VARY],
         "routes": [_preflight(), *routes],
     }
+
+
+def cors_of_own_answers(origins: Sequence[str]) -> list[Config]:
+    """What Envoy's CORS filter would say on answers that it passes over: those that no service was to give (404, 405)."""
+    if not origins:
+        return []
+    origin = "request.headers['origin']"
+    known = f"'origin' in request.headers && {origin} in {json.dumps(origins)} ? {origin} : ''"
+    return [
+        header("Access-Control-Allow-Origin", f"%CEL({known})%"),
+        header("Access-Control-Expose-Headers", _CORS_RESPONSE_HEADERS),
+    ]
 
 
 def path_pattern(path: str) -> str:
@@ -122,20 +139,22 @@ def _redirecting(elements: Sequence[Element]) -> Config:
 
 
 def _times(route: Route, settings: GatewaySettings) -> Config:
-    if route.streams:
-        # No retry either: Envoy would keep a copy of the body for it.
-        return {"timeout": "0s", "idle_timeout": seconds(settings.bytes_idle_seconds)}
-    return {
-        "timeout": seconds(settings.request_timeout_seconds),
-        "retry_policy": _retries(route),
-    }
+    if not route.streams:
+        return {"timeout": seconds(settings.request_timeout_seconds), "retry_policy": _retries(route)}
+    endless: Config = {"timeout": "0s", "idle_timeout": seconds(settings.bytes_idle_seconds)}
+    # Of a body that streams in Envoy would keep a copy.
+    return endless | ({"retry_policy": _retries(route)} if _reads(route) else {})
+
+
+def _reads(route: Route) -> bool:
+    return set(route.methods) <= _READING
 
 
 def _retries(route: Route) -> Config:
     """On another replica, where there is one. A request that the service may have seen is sent again only when it reads."""
     unseen = "connect-failure,refused-stream,reset-before-request"
     return {
-        "retry_on": f"{unseen},reset" if set(route.methods) <= _READING else unseen,
+        "retry_on": f"{unseen},reset" if _reads(route) else unseen,
         "num_retries": 2,
         "retry_host_predicate": [
             extension(

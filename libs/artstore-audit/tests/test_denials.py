@@ -31,6 +31,10 @@ class World:
                 raise QuotaExceeded("The quota is used up", details={"files": "10 of 10"})
             return thing
 
+        @routes.get("/tiles/{view}/image.dzi", dependencies=[Depends(guard.require(Scope.ADMIN_READ))])
+        async def tiles(view: str) -> str:
+            return view
+
         self.app = create_app(ServiceInfo("test", "1", "Test"), routers=[routes], refused=self.denials.refused)
 
     def _report(self, entry: Entry) -> None:
@@ -57,12 +61,14 @@ async def test_a_refusal_says_who_what_when_and_from_where(world: World, issuer:
         await http.get("/things/full", headers=issuer.bearer(["admin:read"]))
         assert (await http.get("/things/3", headers=issuer.bearer(["admin:read"]))).status_code == 200
         await http.get("/things/4")
+        await http.get("/tiles/s3cr3t/image.dzi")
     seen = [(one.actor, one.target, one.details["code"]) for one in world.entries]
     assert seen == [
         ("anonymous", "GET /things/1", "UNAUTHORIZED"),
         ("anonymous", "GET /things/1", "UNAUTHORIZED"),
         ("sa:sa_test_0001", "GET /things/2", "FORBIDDEN"),
         ("sa:sa_test_0001", "GET /things/full", "QUOTA_EXCEEDED"),
+        ("anonymous", "GET /tiles/{view}/image.dzi", "UNAUTHORIZED"),
     ]
     assert world.entries[2].request_id == "mine"
     assert world.entries[2].address == "192.0.2.1"

@@ -16,7 +16,7 @@ class World:
     """A token endpoint and a service behind it that accepts only the newest token."""
 
     def __init__(self) -> None:
-        self.issued = 0
+        self.asked = self.issued = 0
         self.revoked_below = 0
         self.lifetime = 900
         self.refuse = False
@@ -29,6 +29,7 @@ class World:
         return httpx.Response(401 if number <= self.revoked_below else 200)
 
     def _issue(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
         if self.refuse:
             return httpx.Response(401, json={"error": "invalid_client"})
         assert request.headers["authorization"].startswith("Basic ")
@@ -53,6 +54,13 @@ def source(client: httpx.AsyncClient) -> TokenSource:
     return TokenSource(client, "/token", "sa_ingester_1", SecretStr("secret"))
 
 
+async def renewed() -> None:
+    """What goes on beside the requests has come to its end."""
+    renewals = [task for task in asyncio.all_tasks() if task.get_name() == "token for a"]
+    assert renewals
+    await asyncio.wait(renewals)
+
+
 async def test_many_at_once_cost_one_token(world: World, source: TokenSource) -> None:
     assert set(await asyncio.gather(*(source.token("a") for _ in range(20)))) == {"t1"}
     assert world.issued == 1
@@ -63,9 +71,38 @@ async def test_each_target_has_its_own(world: World, source: TokenSource) -> Non
     assert world.resources == ["a", "b"]
 
 
-async def test_token_near_its_end_is_renewed(world: World, source: TokenSource) -> None:
+async def test_token_near_its_end_is_renewed_while_it_serves(world: World, source: TokenSource) -> None:
     world.lifetime = 30
-    assert await source.token("a") != await source.token("a")
+    assert [await source.token("a") for _ in range(2)] == ["t1", "t1"]
+    await renewed()
+    assert await source.token("a") == "t2"
+
+
+async def test_token_at_its_end_is_waited_for(world: World, source: TokenSource) -> None:
+    world.lifetime = 5
+    assert [await source.token("a") for _ in range(2)] == ["t1", "t2"]
+
+
+async def test_token_near_its_end_serves_while_no_other_can_be_had(world: World, source: TokenSource) -> None:
+    world.lifetime = 30
+    assert await source.token("a") == "t1"
+    world.refuse = True
+    assert [await source.token("a") for _ in range(3)] == ["t1"] * 3
+    await renewed()
+    world.refuse = False
+    assert await source.token("a") == "t1"
+    await renewed()
+    assert await source.token("a") == "t2"
+
+
+async def test_all_who_wait_for_a_token_wait_for_the_same(world: World, source: TokenSource) -> None:
+    world.refuse = True
+    waiting = [asyncio.create_task(source.token("a")) for _ in range(20)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(one) for one in found] == [asyncio.CancelledError, *[TokenRefused] * 19]
+    assert world.asked == 1
 
 
 async def test_revoked_token_is_replaced_and_the_request_sent_again(

@@ -50,6 +50,7 @@ class Stand:
     corrupt: bool = False
     ranges: bool = True
     keep_content: bool = True
+    most_offset: int = 100_000
     tokens: set[str] = field(default_factory=set)
     tokens_made: int = 0
     expires_in: int = 900
@@ -142,10 +143,14 @@ class Stand:
     async def search(self, request: Request) -> Response:
         body = await request.json()
         self.bodies.append(body)
+        if body["offset"] > self.most_offset:
+            return problem(400, "VALIDATION_ERROR", "The request is not valid")
         hits = [f for f in self.files.values() if (body.get("query") or "") in f["original_filename"]]
-        page = hits[body["offset"] :][: body["limit"]]
-        more = body["offset"] + len(page) < len(hits)
+        start = int(body.get("cursor") or body["offset"])
+        page = hits[start:][: body["limit"]]
+        more = start + len(page) < len(hits)
         shape = {"limit": body["limit"], "offset": body["offset"], "has_more": more}
+        shape["next_cursor"] = str(start + len(page)) if more else None
         return JSONResponse({"items": page, "total": len(hits), **shape, "total_exact": True})
 
     async def info(self, request: Request) -> Response:
@@ -209,7 +214,7 @@ def running_stand() -> Iterator[Stand]:
     app = Starlette(
         routes=[
             Route("/api/v1/files/upload", stand.front, methods=["POST"]),
-            Route("/api/v1/files/{file_id}", stand.front),
+            Route("/api/v1/files/{file_id}", stand.front, methods=["GET", "DELETE"]),
             Route("/api/v1/files/{file_id}/download", stand.front),
             Route("/api/v1/{rest:path}", stand.front, methods=["GET", "POST"]),
         ]

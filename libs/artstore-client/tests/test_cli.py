@@ -92,6 +92,18 @@ def test_what_fails_is_named_and_the_rest_is_done(stand: Stand, shell: Shell) ->
     assert "artstore: missing: No such file or directory" in done.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_link_that_leads_in_a_circle_is_named_and_the_rest_is_done(shell: Shell, options: list[str]) -> None:
+    (shell.folder / "in").mkdir()
+    (shell.folder / "in" / "circle").symlink_to("circle")
+    for name in ("a", "z"):
+        (shell.folder / "in" / name).write_text(name)
+    done = shell.run("upload", "in", "--parallel", "1", *options)
+    assert done.returncode == 1
+    assert [line.split("\t")[1] for line in done.stdout.splitlines()] == ["in/a", "in/z"]
+    assert "artstore: in/circle: Too many levels of symbolic links" in done.stderr
+
+
 def test_a_download_that_fails_is_named_and_the_rest_is_done(stand: Stand, shell: Shell) -> None:
     file_id = stand.put(b"x", "a.txt")
     done = shell.run("download", NOBODY, file_id, "--output", "json")

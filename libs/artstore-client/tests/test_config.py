@@ -98,6 +98,16 @@ def test_another_user_s_credentials_are_not_taken_by_accident(home: dict[str, st
     assert load({**home, "ARTSTORE_DATA_DIR": str(data)}, tmp_path).client_id == "sa_client"
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_another_user_s_credentials_do_not_stop_who_said_all_that_is_needed(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    data = stack(tmp_path)
+    os.chown(data / "credentials.json", 12345, 12345)
+    env = {**home, "ARTSTORE_URL": "https://127.0.0.1:8081", "ARTSTORE_CLIENT_ID": "a", "ARTSTORE_CLIENT_SECRET": "b"}
+    assert (load(env, tmp_path).client_id, load(env, tmp_path).ca) == ("a", None)
+
+
 def test_the_saved_secret_is_its_owner_s_alone(home: dict[str, str], tmp_path: Path) -> None:
     path = saved_path(home)
     save(Config("http://a", "id", "old", ca=Path("/ca.pem")), path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import anyio
 import pytest
@@ -10,8 +11,10 @@ from artstore_client import AsyncArtStore, Config, errors
 from artstore_client.errors import error_of, retry_after_of
 from artstore_client.tokens import Grant, Tokens
 from artstore_core.errors import BY_CODE
-from artstore_testing.servers import free_port
+from artstore_stack.tls import LocalCa
+from artstore_testing.servers import free_port, running_app
 from client_stand import CLIENT_ID, QUICK, Stand, problem
+from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 SEARCH = "POST /api/v1/search"
@@ -132,6 +135,15 @@ async def test_nobody_listens() -> None:
             await store.search()
 
 
+async def test_a_certificate_that_is_not_trusted_is_no_bad_weather(tmp_path: Path) -> None:
+    """Nobody waits for it, and whoever asked hears what to do."""
+    pair = LocalCa(tmp_path).server("gateway")
+    with running_app(Starlette(), certificate=(pair.certificate, pair.key)) as url:
+        async with AsyncArtStore(Config(url, "id", "secret")) as store:
+            with pytest.raises(errors.ConfigurationError, match=r"is not trusted: .*ARTSTORE_CA"):
+                await store.search()
+
+
 async def test_a_redirect_is_not_followed_with_the_token(stand: Stand, store: AsyncArtStore) -> None:
     stand.canned[SEARCH].append(Response(status_code=307, headers={"Location": "/api/v1/elsewhere"}))
     with pytest.raises(errors.ProtocolError, match="307"):
@@ -166,9 +178,12 @@ async def test_a_time_without_a_zone_is_not_guessed(store: AsyncArtStore) -> Non
 
 
 async def test_search_all_walks_every_page_once(stand: Stand, store: AsyncArtStore) -> None:
+    """However many there are: a search goes no further than an offset of 100,000."""
     ids = [stand.put(b"x", f"{n}.txt") for n in range(25)]
+    stand.most_offset = 15
     assert [str(hit.file_id) async for hit in store.search_all(page_size=10)] == ids
-    assert [body["offset"] for body in stand.bodies] == [0, 10, 20]
+    first = await store.search(limit=20)
+    assert [str(hit.file_id) for hit in (await store.search(cursor=first.next_cursor)).items] == ids[20:]
 
 
 async def test_info_of_nothing(store: AsyncArtStore) -> None:

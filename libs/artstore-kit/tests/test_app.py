@@ -239,6 +239,15 @@ async def test_trace_and_request_ids_stand_in_the_log(capsys: pytest.CaptureFixt
     assert "secret" not in json.dumps(lines)
 
 
+async def test_the_log_does_not_tell_what_opens_tiles(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_as_a_service("json"):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(make()), base_url="http://kit") as http:
+            await http.get("/api/v1/renditions/f1/tiles/s3cr3t/image.dzi")
+    logged = capsys.readouterr().err
+    assert '"/api/v1/renditions/f1/tiles/{view}/image.dzi"' in logged
+    assert "s3cr3t" not in logged
+
+
 @pytest.mark.parametrize("form", ["json", "text"])
 async def test_failure_is_logged_without_the_values_that_were_at_hand(
     capsys: pytest.CaptureFixture[str], form: Literal["json", "text"]

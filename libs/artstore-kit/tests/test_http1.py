@@ -14,6 +14,7 @@ from artstore_kit.http1 import Http1Transport
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @dataclass
@@ -133,12 +134,38 @@ async def test_an_answer_to_head_has_no_body() -> None:
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok", httpx.RemoteProtocolError),
         (b"SSH-2.0-OpenSSH\r\n\r\n", httpx.RemoteProtocolError),
         (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 70_000, httpx.RemoteProtocolError),
+        (CHUNKED + b"0\r\nA: " + b"a" * 1_000_000, httpx.RemoteProtocolError),
     ],
 )
 async def test_what_is_no_whole_answer_is_an_error(said: bytes, error: type[Exception]) -> None:
     async with peer(always(said, close=True)) as there, client() as http:
         with pytest.raises(error):
             await http.get(there.url)
+
+
+@pytest.mark.parametrize("unending", [b"A: a\r\n", b"a"])
+async def test_trailers_that_never_end_are_an_error(unending: bytes) -> None:
+    """An element may be on anybody's machine: no answer of its may fill our memory."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head_of(reader)
+        writer.write(CHUNKED + b"2\r\nok\r\n0\r\nB: ")
+        while True:
+            writer.write(unending * 10_000)
+            await writer.drain()
+
+    async with asyncio.timeout(20), peer(answer) as there, client() as http:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get(there.url)
+
+
+async def test_trailers_do_not_pass_for_headers() -> None:
+    said = CHUNKED + b"2\r\nok\r\n0\r\nContent-Type: text/html\r\n\r\n"
+    async with peer(always(said)) as there, client() as http:
+        for _ in range(2):
+            answer = await http.get(there.url)
+            assert (answer.content, "content-type" in answer.headers) == (b"ok", False)
+        assert there.connections == 1
 
 
 async def test_bodies_arrive_whole_by_length_and_in_chunks() -> None:

@@ -30,6 +30,20 @@ def test_setting_that_is_a_path_keeps_its_name(monkeypatch: pytest.MonkeyPatch) 
     assert load(Settings).ca_file == Path("/ca.pem")
 
 
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("XX_SECRET_FILE", str(file))
+    with pytest.raises(SystemExit) as stop:
+        load(Settings)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith(f"XX_SECRET_FILE: {file}")
+
+
 def test_wrong_settings_name_their_variables(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -190,11 +190,17 @@ def test_a_service_that_cannot_start_leaves_nothing_running(make_stack: Callable
     assert leftovers.find(broken.layout.root) == []
 
 
-def test_a_killed_supervisor_leaves_nothing_that_blocks_the_next_start(make_stack: Callable[[str], Stack]) -> None:
+def test_a_killed_supervisor_is_told_and_leaves_nothing_that_blocks_the_next_start(
+    make_stack: Callable[[str], Stack],
+) -> None:
     stack = make_stack("orphaned")
-    stack.up()
-    os.kill(int((stack.layout.run / "supervisord.pid").read_text()), signal.SIGKILL)
-    eventually(lambda: not stack.running, "the supervisor to be gone")
+    with foreground(stack) as process:
+        until(process, "Ctrl-C stops it")
+        os.kill(int((stack.layout.run / "supervisord.pid").read_text()), signal.SIGKILL)
+        _, errors = rest_of(process)
+    assert process.returncode == 1
+    assert "`make down` stops it" in errors
+    assert not stack.running
     assert leftovers.find(stack.layout.root)
 
     stack.up()
@@ -227,17 +233,51 @@ def test_the_command_finds_a_running_stack_and_tells_its_state(stack: Stack) -> 
     assert [line.split()[0] for line in status.stdout.splitlines()] == ["part", *(part.value for part in Part)]
 
 
+def test_what_the_machine_refuses_is_one_line(tmp_path: Path) -> None:
+    """Not a traceback: a full disk, or a directory that cannot be made."""
+    (tmp_path / "file").touch()
+    done = run(Stack(tmp_path / "file" / "data"), "up")
+
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path}/file/data/stack.json: Not a directory\n")
+
+
+def foreground(stack: Stack, *options: str) -> subprocess.Popen[str]:
+    env = {**stack.env, "ARTSTORE_DATA_DIR": str(stack.data_dir), "ARTSTORE_PORT_BASE": str(stack.ports.base)}
+    command = [sys.executable, "-m", "artstore_stack", "up", *options]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def until(process: subprocess.Popen[str], words: str) -> None:
+    """Reads until a line begins so."""
+    assert process.stdout is not None
+    assert any(line.startswith(words) for line in iter(process.stdout.readline, ""))
+
+
+def rest_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return process.stdout.read(), process.stderr.read()
+
+
+def test_a_start_that_is_interrupted_is_none(make_stack: Callable[[str], Stack]) -> None:
+    stack = make_stack("interrupted")
+    with foreground(stack, "--detach") as process:
+        until(process, "starting PostgreSQL")
+        process.send_signal(signal.SIGINT)
+        rest, _ = rest_of(process)
+
+    assert process.returncode == 130
+    assert "the data stays in" in rest
+    assert leftovers.find(stack.layout.root) == []
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_foreground_stops_everything_on_ctrl_c(make_stack: Callable[[str], Stack], how: signal.Signals) -> None:
     stack = make_stack(f"foreground-{how.name}")
-    env = {**stack.env, "ARTSTORE_DATA_DIR": str(stack.data_dir), "ARTSTORE_PORT_BASE": str(stack.ports.base)}
-    command = [sys.executable, "-m", "artstore_stack", "up"]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        assert any(line.startswith("Ctrl-C stops it") for line in lines)
+    with foreground(stack) as process:
+        until(process, "Ctrl-C stops it")
         process.send_signal(how)
-        rest = process.stdout.read()
+        rest, _ = rest_of(process)
 
     assert process.returncode == 0
     assert "the data stays in" in rest

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from artstore_auth.guard import current_principal
 from artstore_core.errors import ArtStoreError
 from artstore_kit.context import current_request_id
+from artstore_kit.logs import shown_path
 from fastapi import Request
 
 from artstore_audit.entry import ANONYMOUS, Entry, Outcome
@@ -96,7 +97,7 @@ def _entry(kind: _Kind, request: Request, error: ArtStoreError) -> Entry:
         kind.actor,
         DENIED,
         Outcome.DENIED,
-        target=f"{kind.method} {request.url.path}",
+        target=f"{kind.method} {shown_path(request.url.path)}",
         address=kind.address,
         request_id=current_request_id(),
         details={"code": error.code, "reason": error.message, **error.details},

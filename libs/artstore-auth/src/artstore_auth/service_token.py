@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 
 import httpx
 from authlib.oauth2.rfc6749 import OAuth2Token
 from pydantic import SecretStr
 
 RENEW_BEFORE_SECONDS = 60
+LAST_SECONDS = 10
+"""Of a token's life, in which it is not sent any more: it might end on its way."""
 
 
 class TokenRefused(httpx.HTTPError):
@@ -17,27 +20,47 @@ class TokenRefused(httpx.HTTPError):
 
 
 class TokenSource:
-    """Tokens of one account, one per target, each fetched once however many ask at the same time."""
+    """Tokens of one account, one per target, each fetched once however many ask at the same time.
+
+    One that is about to end is renewed while it still serves: nobody waits for admin, or fails without it, before the last moment.
+    """
 
     def __init__(self, client: httpx.AsyncClient, token_url: str, client_id: str, secret: SecretStr) -> None:
         self._client, self._url = client, token_url
         self._credentials = httpx.BasicAuth(client_id, secret.get_secret_value())
         self._tokens: dict[str, OAuth2Token] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._renewals: dict[str, asyncio.Task[OAuth2Token]] = {}
 
     async def token(self, resource: str) -> str:
-        """A token that lives for another minute at least. Raises httpx.HTTPError when none can be had."""
-        async with self._locks.setdefault(resource, asyncio.Lock()):
-            held = self._tokens.get(resource)
-            if held is None or held.is_expired(leeway=RENEW_BEFORE_SECONDS):
-                held = self._tokens[resource] = await self._fetch(resource)
+        """A token that is good for a request that begins now. Raises httpx.HTTPError when none can be had."""
+        held = self._tokens.get(resource)
+        if held is not None and not held.is_expired(leeway=RENEW_BEFORE_SECONDS):
             return str(held["access_token"])
+        renewal = self._renewal(resource)
+        if held is not None and not held.is_expired(leeway=LAST_SECONDS):
+            return str(held["access_token"])
+        return str((await asyncio.shield(renewal))["access_token"])
 
     def forget(self, resource: str, token: str) -> None:
         """Drops a token that was refused, unless it was renewed meanwhile."""
         held = self._tokens.get(resource)
         if held is not None and held["access_token"] == token:
             del self._tokens[resource]
+
+    def _renewal(self, resource: str) -> asyncio.Task[OAuth2Token]:
+        """Under way for all who ask: it goes on when one of them is gone, and its failure is everybody's."""
+        renewal = self._renewals.get(resource)
+        if renewal is None:
+            renewal = self._renewals[resource] = asyncio.create_task(
+                self._fetch(resource), name=f"token for {resource}"
+            )
+            renewal.add_done_callback(partial(self._renewed, resource))
+        return renewal
+
+    def _renewed(self, resource: str, renewal: asyncio.Task[OAuth2Token]) -> None:
+        del self._renewals[resource]
+        if not renewal.cancelled() and renewal.exception() is None:
+            self._tokens[resource] = renewal.result()
 
     async def _fetch(self, resource: str) -> OAuth2Token:
         form = {"grant_type": "client_credentials", "resource": resource}

@@ -106,7 +106,8 @@ class AsyncArtStore:
         anew.
 
         Raises IntegrityError when another checksum was stored than was sent, SourceChanged when the file was changed
-        meanwhile; then nothing is stored. Raises AlreadyUploading while another upload of this path is under way.
+        meanwhile; then nothing is stored, or the message names the file that could not be deleted again, because it is
+        permanent. Raises AlreadyUploading while another upload of this path is under way.
         """
         fields = upload.form_fields(
             description=description,
@@ -136,10 +137,12 @@ class AsyncArtStore:
         *,
         limit: int = 100,
         offset: int = 0,
+        cursor: str | None = None,
         **filters: Unpack[SearchFilters],
     ) -> SearchPage:
-        """One page of what matches. The filters are those of `artstore_client.models.SearchFilters`."""
-        body = search_body(query, filters, limit=limit, offset=offset)
+        """One page of what matches. The filters are those of `artstore_client.models.SearchFilters`. `cursor` is the
+        `next_cursor` of the page before, of the same search; `offset` counts from the first page, and not beyond 100,000."""
+        body = search_body(query, filters, limit=limit, offset=offset, cursor=cursor)
         call = Call("POST", "/api/v1/search", headers={"Content-Type": "application/json"}, body=json_body(body))
         return parse(SearchPage, await self._transport.json(call))
 
@@ -150,17 +153,16 @@ class AsyncArtStore:
         page_size: int = 200,
         **filters: Unpack[SearchFilters],
     ) -> AsyncIterator[SearchHit]:
-        """Everything that matches, page after page, one page in memory at a time.
+        """Everything that matches, however much, page after page, one page in memory at a time.
 
-        Pages are counted by offset: files stored or deleted meanwhile may be missed or come twice.
+        Each page goes on after the last file of the one before: what is there all the while comes once.
         """
-        offset = 0
+        cursor = None
         while True:
-            page = await self.search(query, limit=page_size, offset=offset, **filters)
+            page = await self.search(query, limit=page_size, cursor=cursor, **filters)
             for hit in page.items:
                 yield hit
-            offset += len(page.items)
-            if not page.has_more or not page.items:
+            if (cursor := page.next_cursor) is None:
                 return
 
     async def info(self, file_id: FileId) -> File:

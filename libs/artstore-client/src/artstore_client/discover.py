@@ -54,7 +54,12 @@ def load_config(
         missing = "ARTSTORE_CLIENT_SECRET" if client_id else "ARTSTORE_CLIENT_ID"
         raise ConfigurationError(f"client id and secret go together: {missing} is not set")
     if not (url and client_id and (ca or url.startswith("http:"))):
-        account = next((a for a in _accounts(env, cwd or Path.cwd()) if url is None or url in a.urls), None)
+        try:
+            account = next((a for a in _accounts(env, cwd or Path.cwd()) if url is None or url in a.urls), None)
+        except ConfigurationError:
+            if not (url and client_id):
+                raise
+            account = None  # it could only have named a CA: whoever said all the rest may well mean the system's
         if account:
             url = url or account.urls[0]
             ca = ca or account.ca

@@ -32,7 +32,7 @@ class ArtStoreClientError(Exception):
 
 
 class ConfigurationError(ArtStoreClientError):
-    """Settings are missing, contradict each other or cannot be read."""
+    """Settings are missing, contradict each other or cannot be read, or they do not trust the server's certificate."""
 
 
 class ConnectionFailed(ArtStoreClientError):
@@ -48,11 +48,12 @@ class ProtocolError(ArtStoreClientError):
 
 
 class IntegrityError(ArtStoreClientError):
-    """Bytes and their SHA-256 do not match; what was received has been thrown away."""
+    """Bytes and their SHA-256 do not match. What was received has been thrown away; of an upload the message says what became
+    of it."""
 
 
 class SourceChanged(ArtStoreClientError):
-    """The file was changed while it was uploaded; nothing was stored."""
+    """The file was changed while it was uploaded. Nothing was stored, or the message names what could not be deleted again."""
 
 
 class AlreadyUploading(ArtStoreClientError):

@@ -31,7 +31,8 @@ class SearchHit(File):
 
 
 class SearchPage(Page[SearchHit]):
-    """One page of hits. `total` is an estimate when `total_exact` is false (beyond 10,000 hits)."""
+    """One page of hits. `total` is an estimate when `total_exact` is false (beyond 10,000 hits). `next_cursor`: for the
+    page after this one; None on the last."""
 
     total_exact: bool = True
     facets: dict[str, Any] | None = None
@@ -94,11 +95,15 @@ def parse(model: type[Model], value: Any) -> Model:
         raise ProtocolError(f"the server's answer is not in the expected form: {where}: {first['msg']}") from error
 
 
-def search_body(query: str | None, filters: SearchFilters, *, limit: int, offset: int) -> dict[str, Any]:
+def search_body(
+    query: str | None, filters: SearchFilters, *, limit: int, offset: int = 0, cursor: str | None = None
+) -> dict[str, Any]:
     """The body of POST /search. Raises ValueError for a time without a zone, TypeError for tags that are one string."""
     body: dict[str, Any] = {"limit": limit, "offset": offset}
     if query is not None:
         body["query"] = query
+    if cursor is not None:
+        body["cursor"] = cursor
     for name, value in filters.items():
         if value is None:
             continue

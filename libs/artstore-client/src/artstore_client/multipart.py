@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from urllib.parse import quote
 
 Field = tuple[str, str]
 
@@ -44,9 +45,13 @@ class MultipartForm:
         return head.encode() + value.encode() + b"\r\n"
 
     def _opening(self, filename: str, headers: Mapping[str, str]) -> bytes:
+        disposition = f'form-data; name="file"; filename="{quoted(filename)}"'
+        if "%" in filename:
+            # ArtStore takes `%22` in the plain form for a quote, as browsers mean it. This one means what it says (RFC 8187).
+            disposition += f"; filename*=UTF-8''{quote(filename, safe='')}"
         lines = [
             f"--{self._boundary}",
-            f'Content-Disposition: form-data; name="file"; filename="{quoted(filename)}"',
+            f"Content-Disposition: {disposition}",
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
         return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -166,10 +166,21 @@ class Transport:
         return Grant.from_json(await self.json(call))
 
 
-def failed(error: httpx.TransportError, url: str) -> ConnectionFailed:
+def failed(error: httpx.TransportError, url: str) -> ArtStoreClientError:
     """httpx's many reasons as one of ours, in words: some of its own have an empty message."""
+    if reason := _distrust(error):
+        # Not the weather: however long one waits, it is the same certificate.
+        advice = "if it is of a CA of your own, name that by ARTSTORE_CA, or by --ca of artstore login"
+        return ConfigurationError(f"{url}: the certificate is not trusted: {reason}; {advice}")
     kind = NotConnected if isinstance(error, _NOT_SENT) else ConnectionFailed
     return kind(f"{url}: {str(error) or type(error).__name__}")
+
+
+def _distrust(error: BaseException | None) -> str | None:
+    """Why the certificate was refused, where that is what is behind the error."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else error.verify_message
 
 
 async def _accepted(response: httpx.Response, *, whole: bool) -> httpx.Response:

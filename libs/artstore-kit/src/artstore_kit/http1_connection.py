@@ -15,7 +15,8 @@ _BUFFER_BYTES: Final = 256 * 1024
 """Of a body that nobody has asked for yet; then the connection is not read any more."""
 _GOODBYE_SECONDS: Final = 5.0
 """For what was written, and for TLS's own end; a side that does not take it by then gets no more."""
-_MAX_HEAD_BYTES: Final = 64 * 1024
+_MAX_BARE_BYTES: Final = 64 * 1024
+"""A head; and of a body in chunks what comes in a row that is no body: trailers, extensions of chunks."""
 _WITHOUT_BODY: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 _UNFIT: Final = (b"\r", b"\n", b"\0")
 
@@ -63,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._head: Head | None = None
         self._headers: Headers = []
         self._chunks: list[bytes] = []
-        self._head_bytes = self._held = 0
+        self._bare_bytes = self._held = 0
         self._complete = self._keeps_alive = self._ends_with_connection = self._is_head_request = False
         self._forget_answer()
 
@@ -131,12 +132,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._busy or self._complete:
             return self.abort()  # nobody asked for this
-        if self._head is None:
-            self._head_bytes += len(data)
+        self._bare_bytes += len(data)
         try:
             self._parser.feed_data(data)
-            if self._head is None and self._head_bytes > _MAX_HEAD_BYTES:
-                raise httptools.HttpParserError("the head is too large")
+            if self._bare_bytes > _MAX_BARE_BYTES:
+                raise httptools.HttpParserError("too much that is no body")
         except httptools.HttpParserError as error:
             self._error = httpx.RemoteProtocolError(str(error) or type(error).__name__)
             self.abort()
@@ -173,7 +173,8 @@ class Connection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        if self._head is None:  # trailers are not read: they must not pass for headers (RFC 9110 §6.5.1)
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -185,10 +186,12 @@ class Connection(asyncio.Protocol):
         bodiless = self._is_head_request or status in _WITHOUT_BODY
         self._ends_with_connection = not bodiless and not names & {b"content-length", b"transfer-encoding"}
         self._complete = bodiless
+        self._bare_bytes = 0
         self._head = Head(status, self._reason, self._headers)
 
     def on_body(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
+        self._bare_bytes = 0
         before, self._held = self._held, self._held + len(chunk)
         if before < _BUFFER_BYTES <= self._held:
             self._transport.pause_reading()
@@ -202,7 +205,7 @@ class Connection(asyncio.Protocol):
     def _forget_answer(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._head, self._headers, self._chunks = None, [], []
-        self._head_bytes, self._reason, self._held = 0, b"", 0
+        self._bare_bytes, self._reason, self._held = 0, b"", 0
         self._complete = self._keeps_alive = self._ends_with_connection = self._is_head_request = False
 
     async def _more(self, seconds: float | None) -> None:

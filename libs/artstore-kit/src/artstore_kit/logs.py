@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Literal, TextIO
 
@@ -14,6 +15,13 @@ from artstore_kit.context import current_request_id, current_trace_id
 MAX_FRAMES = 20
 # Never the frames' variables: they hold secrets, tokens and what users sent, and they have no bound.
 _TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=MAX_FRAMES)
+
+_WAY_TO_TILES = re.compile(r"(?<=/tiles/)[^/]+")
+
+
+def shown_path(path: str) -> str:
+    """A request's path as it may be told. Of a picture's tiles a part of it is what opens them, as a ticket opens others."""
+    return _WAY_TO_TILES.sub("{view}", path)
 
 
 def _add_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

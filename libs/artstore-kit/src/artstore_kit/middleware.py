@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from artstore_kit.context import REQUEST_ID_HEADER, begin_request, current_trace_id
 from artstore_kit.errors import error_response
-from artstore_kit.logs import get_logger
+from artstore_kit.logs import get_logger, shown_path
 from artstore_kit.metrics import HttpMetrics
 from artstore_kit.spans import Span, note_failure, recorded_span
 from artstore_kit.tracing import QUIET_PATHS
@@ -71,7 +71,7 @@ class RequestMiddleware:
         except ClientDisconnect:
             status = CLIENT_CLOSED_REQUEST
         except Exception:
-            _log.exception("request failed", method=scope["method"], path=scope["path"])
+            _log.exception("request failed", method=scope["method"], path=shown_path(scope["path"]))
             if status:
                 # The answer has begun: only a broken connection tells the client that it is not whole.
                 raise
@@ -86,7 +86,8 @@ class RequestMiddleware:
         if scope["path"] not in QUIET_PATHS:
             tell = _log.debug if _INSIDE in scope else _log.info
             # The path without its query: a query may carry a ticket.
-            tell("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1e3, 1))
+            path = shown_path(scope["path"])
+            tell("request", method=scope["method"], path=path, status=status, ms=round(seconds * 1e3, 1))
 
 
 def _route(scope: Scope) -> str:

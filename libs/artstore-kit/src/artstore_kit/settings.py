@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from artstore_kit.client_address import LOOPBACK, Network
 
@@ -27,8 +27,16 @@ class _FileSource(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         prefix = self.config.get("env_prefix", "")
-        path = os.environ.get(f"{prefix}{field_name}_file".upper())
-        return (Path(path).read_text(encoding="utf-8").strip() if path else None), field_name, False
+        variable = f"{prefix}{field_name}_file".upper()
+        path = os.environ.get(variable)
+        try:
+            return (Path(path).read_text(encoding="utf-8").strip() if path else None), field_name, False
+        except OSError as error:
+            raise SettingsError(f"{variable}: {path}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise SettingsError(
+                f"{variable}: {path} is not text in UTF-8"
+            ) from None  # the error would show a piece of it
 
     def __call__(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -94,4 +102,7 @@ def load(settings: type[S]) -> S:
         for finding in error.errors():
             name = f"{prefix}{'_'.join(str(part) for part in finding['loc'])}".upper()
             sys.stderr.write(f"{name}: {finding['msg']}\n")
+        raise SystemExit(2) from None
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None

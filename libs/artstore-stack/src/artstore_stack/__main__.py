@@ -8,7 +8,9 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+from artstore_stack import leftovers
 from artstore_stack.errors import StackError
 from artstore_stack.layout import Layout
 from artstore_stack.parts import Part
@@ -18,24 +20,44 @@ from artstore_stack.status import table
 from artstore_stack.usage import usage
 from artstore_stack.watch import Watcher
 
+_INTERRUPTED: Final = 128 + signal.SIGINT
+_GONE_SECONDS: Final = 5.0
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit 0 when it was done, 1 when not (or not everything is healthy), 2 for a wrong command line."""
+    """Exit 0 when it was done, 1 when not (or not everything is healthy), 2 for a wrong command line, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` means what Ctrl-C means
     try:
-        stack = _stack(os.environ, fresh=options.command == "up")
-        if options.command == "up":
-            return _up(stack, detach=options.detach)
-        if options.command == "status":
-            return _status(stack)
-        if options.command in ("stop", "start"):
-            getattr(stack, options.command)(options.part)
-            return 0
-        getattr(stack, options.command)()
+        return _run(options)
     except StackError as error:
         print(error, file=sys.stderr)
-        return 1
+    except OSError as error:
+        # A full disk, somebody else's directory: to be mended on this machine, and a traceback does not say where.
+        print(f"{error.filename or 'this machine says'}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    stack = _stack(os.environ, fresh=options.command == "up")
+    match options.command:
+        case "up":
+            return _up(stack, detach=options.detach)
+        case "status":
+            return _status(stack)
+        case "stop":
+            stack.stop(options.part)
+        case "start":
+            stack.start(options.part)
+        case "down":
+            stack.down()
+            print(_stopped(stack))
+        case "reset":
+            stack.reset()
+            print(f"{stack.data_dir} is gone")
     return 0
 
 
@@ -47,8 +69,10 @@ def _up(stack: Stack, *, detach: bool) -> int:
         # Also where whoever started this ignores SIGINT, as a shell does for what it runs in the background.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
+    ready = False
     try:
         stack.up()
+        ready = True
         print(usage(stack), flush=True)
         if detach:
             return 0
@@ -59,10 +83,26 @@ def _up(stack: Stack, *, detach: bool) -> int:
             signal.signal(number, signal.SIG_IGN)  # a second one must not leave half of it running
         print("\nstopping: requests in flight may finish", flush=True)
         stack.down()
-        print(f"stopped; the data stays in {stack.data_dir}")
+        print(_stopped(stack))
+        return 0 if ready else _INTERRUPTED
+    return _without_supervisor(stack)
+
+
+def _without_supervisor(stack: Stack) -> int:
+    if leftovers.wait_until_gone(stack.layout.root, _GONE_SECONDS):
+        print(_stopped(stack))
         return 0
-    print("the supervisor has ended")
-    return 0
+    print(
+        "the supervisor was killed, and what it kept runs on with nobody to watch it: "
+        "`make up` begins anew, `make down` stops it",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _stopped(stack: Stack) -> str:
+    there = stack.layout.root.exists()
+    return f"stopped; the data stays in {stack.data_dir}" if there else f"{stack.data_dir} is not there"
 
 
 def _status(stack: Stack) -> int:

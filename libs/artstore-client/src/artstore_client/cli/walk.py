@@ -46,7 +46,8 @@ def find(paths: Iterable[Path], patterns: Patterns = _ALL) -> Iterator[Found]:
     A link to a file is that file. Links to folders are followed when named, not when found: they may lead in circles.
     """
     for path in paths:
-        yield from _inside(path, "", patterns) if path.is_dir() else [Found(path)]
+        is_folder = os.path.isdir(path)  # noqa: PTH112  Path's own raises where we may not look
+        yield from _inside(path, "", patterns) if is_folder else [Found(path)]
 
 
 def _inside(folder: Path, above: str, patterns: Patterns) -> Iterator[Found]:
@@ -58,8 +59,17 @@ def _inside(folder: Path, above: str, patterns: Patterns) -> Iterator[Found]:
         return
     for child in children:
         relative = f"{above}{child.name}"
-        if child.is_dir(follow_symlinks=False):
+        if _is_folder(child, follow_symlinks=False):
             if patterns.enters(child.name, relative):
                 yield from _inside(Path(child.path), f"{relative}/", patterns)
-        elif not child.is_dir() and patterns.takes(child.name, relative):
+        elif not _is_folder(child) and patterns.takes(child.name, relative):
             yield Found(Path(child.path))
+
+
+def _is_folder(child: os.DirEntry[str], *, follow_symlinks: bool = True) -> bool:
+    """No for what cannot be looked at (a link that leads in a circle, or where we may not go): whoever opens it hears why,
+    and the rest is found all the same."""
+    try:
+        return child.is_dir(follow_symlinks=follow_symlinks)
+    except OSError:
+        return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -71,10 +70,13 @@ class Tus:
         """Nothing of it stays."""
         await self._ask("DELETE", _path_of(upload_id), {})
 
-    async def delete(self, file: StoredFile) -> None:
-        """Takes back a file that is not what was sent, as far as we may."""
-        with suppress(ArtStoreClientError):
+    async def delete(self, file: StoredFile) -> bool:
+        """Takes back a file that is not what was sent. False where that cannot be: permanent files stay."""
+        try:
             await self._transport.answer(Call("DELETE", f"/api/v1/files/{file.file_id}"))
+        except ArtStoreClientError:
+            return False
+        return True
 
     async def _ask(
         self,

@@ -25,7 +25,7 @@ from artstore_client.resumable.digest import Digest
 from artstore_client.resumable.patience import OnNote, Patience, Pause
 from artstore_client.resumable.plan import Part
 from artstore_client.resumable.protocol import Tus
-from artstore_client.resumable.state import PartState, State
+from artstore_client.resumable.state import PartState, State, forgets
 from artstore_client.retry import RetryPolicy
 from artstore_client.source import PIECE, OnProgress, Source
 
@@ -54,21 +54,27 @@ class Sending:
         self._pause = Pause()
         self._done = [0] * len(parts)
         self._chunk = ways.policy.chunk_bytes
+        self._forgetful = False
 
     async def run(self) -> StoredFile:
         """Sends what is missing, and checks what the server says it stored.
 
-        Raises SourceChanged and IntegrityError, and then nothing of it stays on the server; and what the server refuses
-        with, or the weather, once it was borne with for long enough.
+        Raises SourceChanged and IntegrityError, and then nothing of it stays on the server, or they name the file that
+        could not be taken back; and what the server refuses with, or the weather, once it was borne with for long enough.
         """
-        stored = await self._stored()
+        stored, name = await self._stored(), self._source.name
         if not self._source.unchanged() or stored.size != self._size:
-            await self._tus.delete(stored)
-            raise SourceChanged(f"{self._source.name}: the file was changed while it was uploaded")
+            fate = await self._taken_back(stored)
+            raise SourceChanged(f"{name}: the file was changed while it was uploaded; {fate}")
         if stored.checksum != self._digest.hexdigest():
-            await self._tus.delete(stored)
-            raise IntegrityError(f"{self._source.name}: was stored with another checksum than the file has; taken back")
+            fate = await self._taken_back(stored)
+            raise IntegrityError(f"{name}: was stored with another checksum than the file has; {fate}")
         return stored
+
+    async def _taken_back(self, stored: StoredFile) -> str:
+        if await self._tus.delete(stored):
+            return "what was stored is deleted again"
+        return f"it was stored as {stored.file_id}, and could not be deleted again: permanent files stay"
 
     async def _stored(self) -> StoredFile:
         if len(self._parts) == 1:
@@ -121,7 +127,7 @@ class Sending:
     async def _joined(self) -> StoredFile:
         self._check_unchanged()
         self._state.joining = True
-        await run_sync(self._state.save)
+        await self._remember()
         patience = self._patience(self._finishing_seconds())
         ids = [self._known(part) for part in self._state.parts]
         while True:
@@ -167,12 +173,21 @@ class Sending:
         # Not cut short where another part fails: what was begun and is not known could not be taken back.
         with anyio.CancelScope(shield=True):
             known.id = str(await self._tus.begin(part.length, key=key, partial=len(self._parts) > 1))
-        await run_sync(self._state.save)
+        await self._remember()
         return 0
 
     async def _forget(self, known: PartState) -> None:
         known.id, known.generation = None, known.generation + 1
-        await run_sync(self._state.save)
+        await self._remember()
+
+    async def _remember(self) -> None:
+        """A disk that is full here is no reason not to send the file elsewhere."""
+        try:
+            await run_sync(self._state.save)
+        except OSError as error:
+            if self._ways.on_note and not self._forgetful:
+                self._ways.on_note(forgets(self._state.path, error))
+            self._forgetful = True
 
     async def _appended(self, part: Part, upload_id: UUID, offset: int, feed: Digest | None) -> int:
         length = min(self._chunk, part.length - offset)

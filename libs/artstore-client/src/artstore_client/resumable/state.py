@@ -91,6 +91,12 @@ class State:
     def remove(self) -> None:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+            self.path.with_suffix(".new").unlink(missing_ok=True)  # where there was no room for all of it
+
+
+def forgets(where: Path | None, error: OSError) -> str:
+    """For people: there is no room for a memory, or no place."""
+    return f"an upload that is killed will begin anew: {where}: {error.strerror}"
 
 
 def named(*what: str) -> str:

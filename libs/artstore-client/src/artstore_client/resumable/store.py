@@ -22,7 +22,7 @@ from artstore_client.resumable.patience import passes
 from artstore_client.resumable.plan import part_length, parts_of
 from artstore_client.resumable.protocol import Tus
 from artstore_client.resumable.sending import Sending, Ways
-from artstore_client.resumable.state import PartState, State, load, locked, named, sweep
+from artstore_client.resumable.state import PartState, State, forgets, load, locked, named, sweep
 from artstore_client.retry import RetryPolicy
 from artstore_client.source import Source
 from artstore_client.transport import Transport
@@ -52,7 +52,7 @@ async def store(
             stored = await sending.run()
         except BaseException as error:
             # Without a memory nobody could go on with it; and a useless one would only fail again.
-            if path is None or isinstance(error, _USELESS):
+            if path is None or not path.exists() or isinstance(error, _USELESS):
                 await _give_up(tus, state, ways.retry)
             raise
         await run_sync(state.remove)
@@ -74,7 +74,7 @@ async def _remembered_at(
         await run_sync(sweep, directory, time.time())
     except OSError as error:
         if ways.on_note:
-            ways.on_note(f"an upload that is killed will begin anew: {directory}: {error.strerror}")
+            ways.on_note(forgets(directory, error))
         return None
     return path
 
