@@ -16,6 +16,7 @@ from artstore_kit.settings import load
 from storage_element.commands import adopt, checkpoint, init, inspect, rebuild_index, verify, wal
 from storage_element.config import DataRootSettings, Settings
 from storage_element.main import SERVICE, build
+from storage_element.store.telling import in_full
 
 COMMANDS: Final[dict[str, ModuleType]] = {
     "init": init,
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, settings: DataRootSettings | No
     try:
         done: int = COMMANDS[given.command].run(settings, given)
     except ArtStoreError as error:
-        sys.stderr.write(f"{settings.storage_id}: {error}\n")  # in full: `message` is for clients
+        sys.stderr.write(f"{settings.storage_id}: {in_full(error)}\n")
         return 1
     return done
 

@@ -18,6 +18,7 @@ from artstore_core.errors import StorageUnavailable
 from artstore_core.scopes import element_audience
 from artstore_kit.app import ServiceInfo, create_app
 from artstore_kit.calls import Calls
+from artstore_kit.context import current_address
 from artstore_kit.health import Check, Unhealthy
 from artstore_kit.logs import get_logger
 from artstore_kit.metrics import new_registry
@@ -180,7 +181,9 @@ class Store:
         keeper = Keeper(self.disk, self.element, self.workers, self.upkeep.suspects.note)
         self.files = Files(self.disk, self.element, capacity, keeper, self.workers, now, settings.max_upload_bytes)
         self.operations = Operations(
-            self.element, now, lambda event, **facts: _log.warning("operation", event_name=event, **facts)
+            self.element,
+            now,
+            lambda event, **facts: _log.warning("operation", event_name=event, address=current_address(), **facts),
         )
         self.uploads = Uploads(
             self.disk,
@@ -254,6 +257,7 @@ def build(
         registry=registry,
         is_byte_route=lambda path: _STREAMS.fullmatch(path) is not None,
         direct=direct_routes(bytes_routes),
+        trusted_proxies=settings.trusted_proxies,
     )
     app.state.element, app.state.sweep, app.state.upkeep = store.element, store.sweep, store.upkeep
     app.state.ballast = store.ballast

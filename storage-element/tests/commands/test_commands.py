@@ -193,3 +193,10 @@ def test_damaged_log_is_dumped_up_to_its_damage(root: Root, shell: Shell) -> Non
     assert shell("wal", "dump") == 0
     assert shell.lines[-1]["torn"]
     assert shell.lines[-1]["offset"] == ends[1]
+
+
+def test_what_the_system_says_is_told_to_who_runs_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    shell = Shell(tmp_path / "file" / "root", capsys)
+    assert shell("init") == 1
+    assert f"Not a directory: '{tmp_path / 'file' / 'root'}'" in shell.err

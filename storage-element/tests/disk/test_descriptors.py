@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -140,3 +143,35 @@ def test_failed_write_of_a_segment_still_ends_writing(root: Root, filesystem: Fa
     with pytest.raises(StorageUnavailable):
         root.disk.rotate_log()
     assert root.disk.failed
+
+
+class OneBadFlush(RealFileSystem):
+    """Of a directory: the first one waits until it is told to fail, all others succeed, as they do after a failed one."""
+
+    def __init__(self) -> None:
+        self.begun, self.fail = threading.Event(), threading.Event()
+        self.flushes = 0
+
+    def fsync_dir(self, path: Path) -> None:  # noqa: ARG002 - it fails at any
+        self.flushes += 1
+        if self.flushes == 1:
+            self.begun.set()
+            assert self.fail.wait(20)
+            raise OSError(errno.EIO, "flushing")
+
+
+def test_who_waits_for_a_flush_that_fails_does_not_try_it_again(tmp_path: Path) -> None:
+    filesystem, told = OneBadFlush(), list[str]()
+    durable = Durable(filesystem, told.append)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(durable.directory, tmp_path)
+        assert filesystem.begun.wait(20)
+        second = threads.submit(durable.directory, tmp_path)
+        turns = durable._turns(tmp_path)
+        while turns._asked < 2:
+            time.sleep(0.001)
+        filesystem.fail.set()
+        for flush in (first, second):
+            with pytest.raises(StorageUnavailable):
+                flush.result(20)
+    assert (filesystem.flushes, told) == (1, ["[Errno 5] flushing"])

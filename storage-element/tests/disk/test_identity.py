@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from artstore_core.errors import Conflict, StorageUnavailable
 from artstore_core.modes import Mode
+from element_faults import FailingFileSystem
 from storage_element.disk.filesystem import RealFileSystem
 from storage_element.disk.root import DataRoot
 
@@ -84,3 +85,21 @@ def test_unreadable_mode_is_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable):
         root.open_root()
     root.close_root()
+
+
+def test_init_that_was_killed_at_any_call_can_be_done_again(tmp_path: Path) -> None:
+    at, done = 0, False
+    while not done:
+        at += 1
+        path, dying = tmp_path / str(at), FailingFileSystem()
+        dying.fail(at, for_ever=True)
+        try:
+            DataRoot(path, dying, "se-1", lambda *_: None).initialise(Mode.RW, NOW)
+            done = True
+        except StorageUnavailable:
+            root_of(path).initialise(Mode.RW, NOW)
+        root = root_of(path)
+        assert root.open_root().mode is Mode.RW
+        root.close_root()
+        assert list((path / "staging").iterdir()) == []
+    assert at > 10

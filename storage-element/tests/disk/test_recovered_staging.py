@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from element_roots import DATA, NOW, ONE, Root, begin, change, put, record
+from storage_element.disk.filesystem import RealFileSystem
 from storage_element.store.agreement import Agreement
 from storage_element.store.changes import Change, ChangeKind
 
@@ -56,7 +59,7 @@ def test_upload_with_an_unreadable_agreement_is_set_aside(root: Root, content: s
     found = root.again()
     assert not found.uploads
     assert root.names("staging") == []
-    assert root.reports == [("an upload whose agreement cannot be read was set aside", str(ONE))]
+    assert root.reports == [("an upload that cannot be read was set aside", str(ONE))]
     kept = sorted((root.path / "quarantine").iterdir())
     assert [path.name.rsplit(".", 1)[0] for path in kept] == [f"{ONE}.part", f"{ONE}.upload.json"]
     assert [path.read_bytes() for path in kept] == [DATA, content.encode()]
@@ -138,3 +141,22 @@ def test_agreement_that_came_back_at_a_power_cut_is_no_upload_again(root: Root) 
     agreement.write_bytes(kept)
     assert not root.again().uploads
     assert root.names("staging") == []
+
+
+class BadSectors(RealFileSystem):
+    """Cannot read what lies under one number, whatever its name is by then."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def pread(self, handle: int, length: int, offset: int) -> bytes:
+        if os.fstat(handle).st_ino == self._number:
+            raise OSError(errno.EIO, "injected")
+        return super().pread(handle, length, offset)
+
+
+def test_agreement_that_the_disk_does_not_give_out_is_made_anew_from_the_log(root: Root) -> None:
+    agreement = begin(root)
+    number = (root.path / "staging" / f"{ONE}.upload.json").stat().st_ino
+    assert root.again(BadSectors(number)).uploads == [(agreement, len(DATA))]
+    assert root.reports == []

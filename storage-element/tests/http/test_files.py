@@ -211,6 +211,15 @@ async def test_copy_keeps_the_time_of_its_original(api: Any) -> None:
     assert file["uploaded_at"] == "2026-01-02T00:04:05Z"
 
 
+async def test_time_after_which_no_days_are_left_is_refused(api: Any) -> None:
+    last = "9999-12-31T00:00:00Z"
+    for size in (1, 100_000):
+        answer = await api.put(uuid4(), b"x" * size, uploaded_at=last, retention_policy="temporary")
+        assert (answer.status_code, answer.json()["error"]["details"]) == (400, {"uploaded_at": "is out of range"})
+    assert (await api.put(uuid4(), b"x", uploaded_at=last)).status_code == 201
+    assert len(api.files()) == 2
+
+
 async def test_list_has_pages_and_a_walk_by_key(api: Any) -> None:
     ids = sorted(str(new_id()) for _ in range(5))
     for file_id in ids:

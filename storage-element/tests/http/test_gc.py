@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from artstore_core.modes import Mode
+from element_upkeep import Failing, record_of
 from storage_element.disk.filesystem import RealFileSystem
 
 MIB = 1024 * 1024
@@ -203,3 +204,17 @@ async def test_uploads_and_collections_side_by_side(api: Any) -> None:
     for file_id in ids:
         assert (await api.download(file_id)).content == b"second"
     assert len(api.files()) == 200
+
+
+async def test_file_that_the_disk_does_not_give_out_keeps_no_other_from_going(make: Any) -> None:
+    disk = Failing()
+    api = await make.start(filesystem=disk)
+    bad = await temporary(api, 1)
+    ids = [uuid4() for _ in range(300)]
+    await asyncio.gather(*(api.put(file_id, b"x", retention_policy="temporary", ttl_days=2) for file_id in ids))
+    await api.checkpoint()
+    disk.bad = record_of(api, bad)
+    api.clock.advance(2 * DAY)
+    assert await collect(api) == 300
+    disk.bad = None
+    assert await collect(api) == 1

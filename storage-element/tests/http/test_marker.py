@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from element_faults import FailingFileSystem
 from element_holding import HoldingFileSystem
+from structlog.testing import capture_logs
 
 MARKER = "artstore-element.json"
 
@@ -135,7 +136,9 @@ async def test_failed_flush_stops_changes_and_not_reads(make: Any, kind: str, si
     await api.put(file_id, b"hello")
     await api.checkpoint()
     filesystem.fail(on=[kind])
-    assert (await api.put(lost, data)).status_code == 503
+    with capture_logs() as said:
+        assert (await api.put(lost, data)).status_code == 503
+    assert ["injected" in str(event) for event in said if event["log_level"] == "warning"] == [True]
     filesystem.mend()
     again = await api.put(lost, data)
     assert (again.status_code, again.json()["error"]["code"]) == (503, "STORAGE_UNAVAILABLE")

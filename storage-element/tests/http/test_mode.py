@@ -61,12 +61,13 @@ async def test_mode_survives_a_restart_and_says_who_changed_it(make: Any) -> Non
     assert (record["mode"], record["changed_by"]) == ("ro", told["changed_by"])
 
 
-async def test_change_is_logged_with_who(make: Any) -> None:
+async def test_change_is_logged_with_who_and_from_where(make: Any) -> None:
     api = await start_in(make, Mode.RO)
+    api.client.headers["X-Forwarded-For"] = "203.0.113.7"  # by a proxy that is trusted
     with capture_logs() as said:
         told = (await change(api, "rw", confirm=True)).json()
     (event,) = [event for event in said if "mode changed" in event.values()]
-    assert told["changed_by"] in event.values()
+    assert (told["changed_by"], event["address"]) == (event["by"], "203.0.113.7")
 
 
 FORBIDDEN = {

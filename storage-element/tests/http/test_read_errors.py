@@ -148,3 +148,19 @@ async def test_file_that_is_gone_is_forgotten(make: Any) -> None:
     assert await api.app.state.upkeep.gc.once() == 1
     await next_run(api, "reconcile", checksums=False)
     assert json.loads(note.read_bytes())["runs"] == {}
+
+
+async def test_notes_that_the_disk_does_not_give_out_hold_nothing_up(make: Any) -> None:
+    disk = Failing()
+    api = await start(make, disk)
+    (file_id,) = await stored(api)
+    await api.app.state.upkeep.guard.note()
+    await next_run(api, "reconcile")
+    for name in ("clock", "reconcile"):
+        await make.stop()
+        disk.bad = api.root / "maintenance" / f"{name}.json"
+        api = await start(make, disk)
+        await api.app.state.upkeep.gc.once()
+        assert api.app.state.upkeep.guard.doubtful is (name == "clock")  # nothing is known: not as of a new element
+        assert await next_run(api, "reconcile") == {}
+    assert (await api.download(file_id)).content == content(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -105,6 +106,21 @@ async def test_record_that_is_missing_is_written_anew_and_healed_once_the_data_w
     assert after == before | {"revision": 3}
     assert (await api.download(file_id)).content == content(0)
     assert quarantined(api) == []
+
+
+async def test_clock_that_jumped_takes_no_file_whose_record_is_lost(api: Any) -> None:
+    """As of all others: whether its time is over is for who looks at the clock first (requirement S6)."""
+    file_id = uuid4()
+    await api.put(file_id, b"hello", retention_policy="temporary", ttl_days=1)
+    await api.checkpoint()
+    lose(record_of(api, file_id))
+    api.clock.jump(timedelta(days=3650))
+    assert (await run(api, "reconcile"))["counts"] == {"record_missing": 1, "healed": 1}
+    assert await api.app.state.upkeep.gc.once() == 0
+    api.clock.jump(timedelta(days=-3650))
+    assert (await api.download(file_id)).content == b"hello"
+    api.clock.advance(timedelta(days=1))
+    assert await api.app.state.upkeep.gc.once() == 1
 
 
 async def test_file_that_is_gone_altogether_is_damaged_and_never_404(api: Any) -> None:

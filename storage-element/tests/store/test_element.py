@@ -76,3 +76,23 @@ async def test_change_of_mode_opens_nothing_that_was_closed_meanwhile(element: E
     (tmp_path / "away").rename(marker)
     await element.open()
     assert element.mode is Mode.RO
+
+
+async def test_why_it_does_not_open_is_told_once_and_in_full(tmp_path: Path) -> None:
+    path, said = tmp_path / "root", list[str]()
+    disk = DataRoot(path, RealFileSystem(), "se-1", lambda *_: None)
+    disk.initialise(Mode.RW, NOW)
+    workers = Workers()
+    made = Element("se-1", "0", disk, Capacity(None), workers, said.append, 64 * MIB, 60, 0)
+    (path / "mode.json").rename(path / "away")
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            await made.open()
+    (first,) = said
+    assert first.startswith("cannot open: The storage element's mode cannot be read.")
+    assert str(path / "mode.json") in first
+    (path / "away").rename(path / "mode.json")
+    await made.open()
+    assert said[1:] == ["open"]
+    await made.close()
+    workers.close()

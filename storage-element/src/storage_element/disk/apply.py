@@ -15,7 +15,7 @@ from artstore_core.errors import FileDamaged
 
 from storage_element.disk import layout as names
 from storage_element.disk.durable import Durable
-from storage_element.disk.failures import meaning
+from storage_element.disk.failures import NOT_GIVEN_OUT, meaning
 from storage_element.disk.filesystem import CREATE, FileSystem
 from storage_element.disk.layout import Layout
 from storage_element.disk.small_files import replace, write_all
@@ -96,9 +96,16 @@ class Applier:
         replace(self._filesystem, self._layout.temporary(), path, content)
 
     def _purge(self, file_id: UUID) -> None:
+        """A name that the disk does not let go of stays, for reconcile to tell of: all other files, and the next start,
+        would wait for it."""
         for path in (self._layout.attributes(file_id), self._layout.data(file_id)):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 self._filesystem.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if error.errno not in NOT_GIVEN_OUT:
+                    raise
 
     def _quarantine(self, file_id: UUID, sequence: int) -> None:
         data = self._layout.data(file_id)

@@ -24,7 +24,8 @@ _NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class _Turns:
-    """Whoever asks while a flush is under way waits for the next one, and that one is enough for all of them."""
+    """Whoever asks while a flush is under way waits for the next one, and that one is enough for all of them. A flush that
+    failed must have told so by the time it raises: those who wait begin theirs then."""
 
     def __init__(self) -> None:
         self._one_at_a_time, self._counting = threading.Lock(), threading.Lock()
@@ -44,10 +45,11 @@ class _Turns:
 
 
 class Durable:
-    """Makes files and directory entries survive a power cut, or raises StorageUnavailable."""
+    """Makes files and directory entries survive a power cut, or raises StorageUnavailable. `on_failure` hears why, once, as
+    soon as it cannot any more."""
 
-    def __init__(self, filesystem: FileSystem) -> None:
-        self._filesystem = filesystem
+    def __init__(self, filesystem: FileSystem, on_failure: Callable[[str], None] = lambda _: None) -> None:
+        self._filesystem, self._on_failure = filesystem, on_failure
         self._failed = False
         self._lock = threading.Lock()
         self._directories: dict[Path, _Turns] = {}
@@ -61,7 +63,7 @@ class Durable:
         try:
             self._filesystem.fsync(handle)
         except OSError as error:
-            raise self.fail() from error
+            raise self.fail(error) from error
         self._check()  # another thread's flush of the same disk may have failed meanwhile
 
     def data(self, handle: int) -> None:
@@ -70,19 +72,12 @@ class Durable:
         try:
             self._filesystem.fdatasync(handle)
         except OSError as error:
-            raise self.fail() from error
+            raise self.fail(error) from error
         self._check()
 
     def directory(self, path: Path) -> None:
         self._check()
-        try:
-            self._turns(path).run(lambda: self._filesystem.fsync_dir(path))
-        except FileNotFoundError:
-            raise  # the directory is gone, nothing was flushed: an unmounted disk, and not a broken one
-        except OSError as error:
-            if isinstance(error, NotOpened) or error.errno in _NO_DESCRIPTORS:
-                raise failure(error) from error
-            raise self.fail() from error
+        self._turns(path).run(lambda: self._flush_directory(path))
         self._check()
 
     def everything(self, handle: int) -> None:
@@ -91,8 +86,19 @@ class Durable:
         try:
             self._filesystem.sync_all(handle)
         except OSError as error:
-            raise self.fail() from error
+            raise self.fail(error) from error
         self._check()
+
+    def _flush_directory(self, path: Path) -> None:
+        self._check()  # what failed while this one waited for its turn is not tried again
+        try:
+            self._filesystem.fsync_dir(path)
+        except FileNotFoundError:
+            raise  # the directory is gone, nothing was flushed: an unmounted disk, and not a broken one
+        except OSError as error:
+            if isinstance(error, NotOpened) or error.errno in _NO_DESCRIPTORS:
+                raise failure(error) from error
+            raise self.fail(error) from error
 
     def _turns(self, path: Path) -> _Turns:
         with self._lock:
@@ -102,9 +108,12 @@ class Durable:
         if self._failed:
             raise _stopped()
 
-    def fail(self) -> StorageUnavailable:
+    def fail(self, cause: Exception | None = None) -> StorageUnavailable:
         """From now on nothing is durable. Gives the error to raise."""
-        self._failed = True
+        with self._lock:
+            first, self._failed = not self._failed, True
+        if first:
+            self._on_failure(str(cause))
         return _stopped()
 
 

@@ -11,7 +11,7 @@ from artstore_core.modes import Mode
 
 from storage_element.disk.durable import Durable
 from storage_element.disk.filesystem import FileSystem
-from storage_element.disk.layout import Layout
+from storage_element.disk.layout import Layout, is_temporary
 from storage_element.disk.small_files import read_small, replace_durably
 from storage_element.store.records import mode_of, mode_record
 
@@ -54,10 +54,17 @@ class Identity:
         root.mkdir(parents=True, exist_ok=True)
         if strangers := set(self._filesystem.names(root)) - ours - {"lost+found"}:
             raise Conflict(f"The data directory is not empty: {', '.join(sorted(strangers)[:3])}")
-        if any(self._filesystem.names(path) for path in self._layout.directories if self._filesystem.exists(path)):
+        if any(self._holds_anything(path) for path in self._layout.directories):
             raise Conflict("The data directory holds files but no marker: it is a data root that lost it.")
         self._make_root(mode, now)
         return True
+
+    def _holds_anything(self, directory: Path) -> bool:
+        """But for what this very call left in staging, had it been killed: the first start clears that."""
+        if not self._filesystem.exists(directory):
+            return False
+        found = self._filesystem.names(directory)
+        return any(directory != self._layout.staging or not is_temporary(name) for name in found)
 
     def _make_root(self, mode: Mode, now: datetime) -> None:
         """The marker comes last: a root that carries one is complete."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 from collections.abc import Callable
 from typing import Final
@@ -189,17 +190,25 @@ class Inspector:
         directory, total = self._layout.quarantine, 0
         with meaning():
             for name in self._filesystem.names(directory):
-                with contextlib.suppress(FileNotFoundError):  # somebody is clearing up there
+                try:
                     total += self._filesystem.length(directory / name)
+                except OSError as error:
+                    # Somebody is clearing up there; or the disk, which many come here for, does not tell.
+                    if error.errno not in NOT_GIVEN_OUT | {errno.ENOENT}:
+                        raise
         return total
 
     def load(self, name: str) -> bytes | None:
         self._check()
         try:
             return read_small(self._filesystem, self._layout.note(name))
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
             return None
+        except ValueError:
+            return b""
         except OSError as error:
+            if error.errno in NOT_GIVEN_OUT:
+                return b""
             raise failure(error) from error
 
     def save(self, name: str, content: bytes) -> None:

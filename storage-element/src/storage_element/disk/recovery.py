@@ -14,7 +14,7 @@
     staging/<id>.part and <id>.upload.json       an upload that can go on: kept, until nothing came for too long
     one of the two without the other             a begin or an end that was cut short: removed
     either of them beside a file <id>            the end of a completion that was cut short: removed
-    both, and <id>.upload.json cannot be read    damage: kept in quarantine/, and told
+    both, and one of them cannot be read         damage: kept in quarantine/, and told
 
 Names that this element does not make are left alone. Dying in any of these steps, and beginning again, gives the same.
 The time that all this takes depends on the log and on the unfinished uploads, not on the number of files.
@@ -23,7 +23,7 @@ The time that all this takes depends on the log and on the unfinished uploads, n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -35,7 +35,7 @@ from artstore_core.files import FileStatus
 from storage_element.disk import layout as names
 from storage_element.disk.apply import Applier
 from storage_element.disk.durable import Durable
-from storage_element.disk.failures import meaning
+from storage_element.disk.failures import NOT_GIVEN_OUT, meaning
 from storage_element.disk.filesystem import FileSystem
 from storage_element.disk.index import Entry
 from storage_element.disk.layout import Layout
@@ -45,6 +45,7 @@ from storage_element.disk.wal.reader import LogDamaged, LogEnd, LogReader, Tail
 from storage_element.disk.wal.segments import Segments
 from storage_element.store.agreement import Agreement
 from storage_element.store.changes import Change, ChangeKind, Logged
+from storage_element.store.ports import NotGivenOut
 
 Report = Callable[[str, str], None]
 """Takes what happened, and the name of the file that it happened to."""
@@ -167,16 +168,27 @@ class StagingRecovery:
         """The uploads that go on, with the bytes that each has. `live` are files that requests are working on."""
         with meaning():
             present = self._filesystem.names(self._layout.staging)
-            agreed, unreadable = self._agreed_uploads(present)
-            for unread in unreadable:
-                self._set_aside(unread, live)
-            if unreadable:
-                present = self._filesystem.names(self._layout.staging)
             parts = {upload_id for name in present if (upload_id := names.id_of_part(name)) is not None}
-            going_on = {upload_id for upload_id in parts & agreed.keys() if not self._is_file(upload_id)}
+            agreed = {upload_id for name in present if (upload_id := names.id_of_upload(name)) is not None}
+            going_on, damaged = list[tuple[Agreement, int]](), set[UUID]()
+            for upload_id in sorted(parts & agreed):
+                try:
+                    with meaning():
+                        going_on += self._unfinished(upload_id, live)
+                except (ValueError, NotGivenOut):
+                    damaged.add(upload_id)
+                    self._set_aside(upload_id, live)
+            kept = damaged | {agreement.upload_id for agreement, _ in going_on}
             for name in present:
-                self._remove_leftover(name, going_on, live)
-            return [(agreed[upload_id], self._measured(agreed[upload_id], live)) for upload_id in sorted(going_on)]
+                self._remove_leftover(name, kept, live)
+            return going_on
+
+    def _unfinished(self, upload_id: UUID, live: Collection[Path]) -> list[tuple[Agreement, int]]:
+        """Empty where it became a file. Raises ValueError, and OSError."""
+        if self._filesystem.exists(self._layout.attributes(upload_id)):
+            return []
+        agreement = self._staged.agreement(upload_id)
+        return [(agreement, self._measured(agreement, live))]
 
     def _measured(self, agreement: Agreement, live: Collection[Path]) -> int:
         if agreement.part_size is not None:
@@ -186,37 +198,34 @@ class StagingRecovery:
             return self._staged.measure(agreement.upload_id)
         return self._staged.cut_to_received(agreement)
 
-    def _agreed_uploads(self, present: Collection[str]) -> tuple[dict[UUID, Agreement], list[UUID]]:
-        """What was agreed; and the uploads of which that cannot be told any more."""
-        agreed, unreadable = {}, []
-        for name in present:
-            if (upload_id := names.id_of_upload(name)) is not None:
-                try:
-                    agreed[upload_id] = self._staged.agreement(upload_id)
-                except ValueError:
-                    unreadable.append(upload_id)
-        return agreed, unreadable
-
     def _set_aside(self, upload_id: UUID, live: Collection[Path]) -> None:
-        """An agreement is flushed whole, and the log has what was agreed after that: one that cannot be read is damage.
-        Nobody can go on with such an upload, and nobody need lose its bytes."""
+        """An agreement is flushed whole, and the log has what was agreed after that: one that cannot be read is damage, as
+        is a bad place under any of the three. Nobody can go on with such an upload, and nobody need lose its bytes."""
         layout = self._layout
         for path in (layout.part(upload_id), layout.parts(upload_id), layout.upload(upload_id)):
             if path not in live:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError), self._of_one_file(path.name):
                     self._filesystem.rename(path, layout.set_aside(path))
-        self._report("an upload whose agreement cannot be read was set aside", str(upload_id))
+        self._report("an upload that cannot be read was set aside", str(upload_id))
 
-    def _is_file(self, upload_id: UUID) -> bool:
-        return self._filesystem.exists(self._layout.attributes(upload_id))
-
-    def _remove_leftover(self, name: str, going_on: Collection[UUID], live: Collection[Path]) -> None:
+    def _remove_leftover(self, name: str, kept: Collection[UUID], live: Collection[Path]) -> None:
         path = self._layout.staging / name
         upload_id = names.id_of_part(name) or names.id_of_parts(name) or names.id_of_upload(name)
-        leftover = names.is_temporary(name) if upload_id is None else upload_id not in going_on
+        leftover = names.is_temporary(name) if upload_id is None else upload_id not in kept
         if leftover and path not in live:
-            self._filesystem.unlink(path)
-            self._report("an interrupted upload was cleared", name)
+            with self._of_one_file(name):
+                self._filesystem.unlink(path)
+                self._report("an interrupted upload was cleared", name)
+
+    @contextlib.contextmanager
+    def _of_one_file(self, name: str) -> Iterator[None]:
+        """A bad place under one of these must not keep all files from being served."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in NOT_GIVEN_OUT:
+                raise
+            self._report("the disk does not let go of a file in staging; it stays there", name)
 
 
 def make_directories(layout: Layout, filesystem: FileSystem) -> None:

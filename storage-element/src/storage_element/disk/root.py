@@ -62,7 +62,9 @@ class DataRoot:
     ) -> None:
         self._layout = Layout(root)
         self._filesystem, self._storage_id, self._report = filesystem, storage_id, report
-        self._durable = Durable(filesystem)
+        self._durable = Durable(
+            filesystem, lambda why: report("writing failed: no change is taken until a restart", why)
+        )
         self._identity = Identity(self._layout, filesystem, self._durable, storage_id)
         self._committed = CommittedFiles(self._layout, filesystem)
         self._staged = StagedUploads(self._layout, filesystem, self._durable)

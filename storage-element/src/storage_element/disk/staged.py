@@ -9,7 +9,7 @@ from uuid import UUID
 from artstore_core.errors import Conflict, NotFound
 
 from storage_element.disk.durable import Durable
-from storage_element.disk.failures import failure, meaning
+from storage_element.disk.failures import NOT_GIVEN_OUT, failure, meaning
 from storage_element.disk.filesystem import APPEND, CREATE, READ, FileSystem
 from storage_element.disk.layout import Layout
 from storage_element.disk.small_files import read_small, replace, replace_durably
@@ -86,6 +86,10 @@ class StagedUploads:
             return False
         except ValueError:
             return True  # written by this very call, and cut short: the first agreement was flushed whole
+        except OSError as error:
+            if error.errno not in NOT_GIVEN_OUT:
+                raise
+            return True  # what the disk does not give out is put anew, in another place
         return there.mark == decode(change.file_id, change.record).mark
 
     def cut_to_received(self, agreement: Agreement) -> int:

@@ -108,7 +108,11 @@ def uploads_router(
         offset = await uploads.append(upload_id, upload_offset, body_of(request, idle_seconds), checksum)
         return _at(offset, 204)
 
-    @router.head("/{upload_id}", responses={200: {"description": "Where it ends", "headers": _OFFSET}})
+    @router.head(
+        "/{upload_id}",
+        response_class=Response,
+        responses={200: {"description": "Where it ends", "headers": _OFFSET}},
+    )
     async def get_upload_offset(upload_id: UUID) -> Response:
         """Where the upload ends: measured, not remembered."""
         offset, size = await uploads.offset(upload_id)

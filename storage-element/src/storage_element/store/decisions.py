@@ -84,11 +84,11 @@ def take_over(there: Attributes | None, seen: Attributes) -> Change | Settled:
     return set_record(seen) if there == seen else Settled(None)
 
 
-def restore(copy: Attributes, why: str, now: datetime) -> Change:
-    """The record of a copy where the file's own is lost: damaged until its data was read, unless it is past that."""
-    if copy.status is FileStatus.DELETED or copy.is_expired(now):
-        last = copy.model_copy(update={"status": FileStatus.DELETED})
-        return Change(ChangeKind.PURGE, copy.file_id, encode(last), last)
+def restore(copy: Attributes, why: str) -> Change:
+    """The record of a copy where the file's own is lost: damaged until its data was read, unless it was deleted. One that
+    has expired goes with the next garbage collection, which asks whether the clock can be believed."""
+    if copy.status is FileStatus.DELETED:
+        return set_record(copy, ChangeKind.PURGE)
     return set_record(copy if copy.status is FileStatus.DAMAGED else damaged(copy, why))
 
 

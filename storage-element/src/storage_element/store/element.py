@@ -21,6 +21,7 @@ from storage_element.store.commits import Commits, Decide, Outcome
 from storage_element.store.observing import NOBODY, Observer
 from storage_element.store.ports import Disk, Found, Index, NeedsOperator, RebuildNeeded, Usage
 from storage_element.store.records import mode_of
+from storage_element.store.telling import in_full
 from storage_element.store.watching import Watch, Watches
 from storage_element.store.workers import Shared, Workers
 
@@ -129,7 +130,8 @@ class Element:
         try:
             found = await self._workers.run(self._disk.open_root)
         except ArtStoreError as error:
-            self._why, self._final = error.message, isinstance(error, NeedsOperator)
+            self._cannot_open(error.message, in_full(error))
+            self._final = isinstance(error, NeedsOperator)
             raise
         self._opened_at = monotonic()
         self._begin(found)
@@ -161,8 +163,12 @@ class Element:
         except ArtStoreError:
             raise
         except Exception as error:  # noqa: BLE001  # nobody else would ever open the element again
-            self._why = "The storage element cannot open its disk."
-            self._report(f"cannot open: {error!r}")
+            self._cannot_open("The storage element cannot open its disk.", repr(error))
+
+    def _cannot_open(self, why: str, told: str) -> None:
+        if why != self._why:  # else the log has it from the second before
+            self._report(f"cannot open: {told}")
+        self._why = why
 
     async def probe(self) -> None:
         """Raises StorageUnavailable while the element cannot do its work."""
@@ -170,8 +176,8 @@ class Element:
         self._check_writable()
 
     async def admit(self, operation: Operation, *, needs_room: bool = False) -> Usage:
-        """What the disk has free. Raises StorageFull for what needs room where none is left, StorageUnavailable, and ModeNotAllowed: before any byte is read, and before
-        anything is looked up."""
+        """What the disk has free. Raises StorageFull for what needs room where none is left, StorageUnavailable, and
+        ModeNotAllowed: before any byte is read, and before anything is looked up."""
         usage = await self._check_marker()
         self.check_mode(operation)
         if operation in CHANGES:
@@ -282,7 +288,7 @@ class Element:
                 try:
                     await self._workers.run(checkpoints.now, last=True)
                 except ArtStoreError as error:
-                    self._report(f"no checkpoint: {error.message}")
+                    self._report(f"no checkpoint: {in_full(error)}")
         await self._workers.run(self._disk.close_root)
 
     def _logged(self, group: Sequence[Logged], seconds: float) -> None:
@@ -303,15 +309,15 @@ class Element:
     async def _reopen_if_doubtful(self) -> None:
         """An index that failed is a copy that failed: it is made anew. And what could not be applied is in the log, from
         which another opening applies it, unless a flush has failed: then only another process may trust the disk."""
-        broken = self.commits.applying.broken is not None and not self._disk.failed
+        broken = None if self._disk.failed else self.commits.applying.broken
         if not (self._doubtful or broken) or monotonic() < self._opened_at + self._reopen_seconds:
             return
         self._shut("The storage element opens its disk anew.")
-        self._report("opens its disk anew")
+        self._report("opens its disk anew" if broken is None else f"opens its disk anew: {in_full(broken)}")
         await self.open()
 
     def _no_checkpoint(self, error: ArtStoreError) -> None:
-        self._report(f"no checkpoint: {error.message}")
+        self._report(f"no checkpoint: {in_full(error)}")
         self._doubtful = self._doubtful or isinstance(error, RebuildNeeded)
 
     def _look_at_disk(self) -> Usage:
@@ -328,5 +334,5 @@ class Element:
         except StorageUnavailable as error:
             if self._open:
                 self._shut(error.message)
-                self._report(f"closed: {error.message}")
+                self._report(f"closed: {in_full(error)}")
             raise

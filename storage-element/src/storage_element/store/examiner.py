@@ -157,7 +157,7 @@ class Examiner:
             case FindingKind.RECORD_MISSING if known is not None:
                 copy = known
                 await self._of_disk(self._disk.make_place, file_id)
-                return await self._submit(file_id, watch, lambda _: decisions.restore(copy, DAMAGE[kind], self._now()))
+                return await self._submit(file_id, watch, lambda _: decisions.restore(copy, DAMAGE[kind]))
             case FindingKind.RECORD_UNREADABLE:
                 return await self._replace_record(file_id, known, watch)
         record = seen.record
@@ -183,7 +183,7 @@ class Examiner:
 
         def decide(there: Attributes | None) -> Change | Settled:
             copy = known or there
-            return Settled(None) if copy is None else decisions.restore(copy, why, self._now())
+            return Settled(None) if copy is None else decisions.restore(copy, why)
 
         return await self._submit(file_id, watch, decide)
 

@@ -63,7 +63,7 @@ class Notes(Protocol):
     """Small files in maintenance/, one for each name."""
 
     def load(self, name: str) -> bytes | None:
-        """None where there is none, or none that can be one."""
+        """None where there is none, nothing where it cannot be read. Raises StorageUnavailable."""
         ...
 
     def save(self, name: str, content: bytes) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from artstore_core.errors import StorageUnavailable
+from artstore_core.errors import StorageUnavailable, ValidationFailed
 from artstore_core.files import Attributes, Description, FileStatus, Metadata, Moment, NewFile, Tags
 from artstore_core.modes import Mode
 from artstore_core.retention import expiry, settle_ttl
@@ -23,9 +23,13 @@ class IncomingFile(NewFile):
 
 
 def record_of(file_id: UUID, incoming: IncomingFile, *, size: int, checksum: str, now: datetime) -> Attributes:
-    """Raises ValidationFailed for days that do not go with the retention policy."""
+    """Raises ValidationFailed for days that do not go with the retention policy, or with the time of the upload."""
     uploaded_at = incoming.uploaded_at or now
     ttl_days = settle_ttl(incoming.retention_policy, incoming.ttl_days)
+    try:
+        expires_at = expiry(uploaded_at, ttl_days)
+    except OverflowError:
+        raise ValidationFailed("The request is not valid", details={"uploaded_at": "is out of range"}) from None
     return Attributes(
         file_id=file_id,
         original_filename=incoming.original_filename,
@@ -39,7 +43,7 @@ def record_of(file_id: UUID, incoming: IncomingFile, *, size: int, checksum: str
         metadata=incoming.metadata,
         retention_policy=incoming.retention_policy,
         ttl_days=ttl_days,
-        expires_at=expiry(uploaded_at, ttl_days),
+        expires_at=expires_at,
     )
 
 

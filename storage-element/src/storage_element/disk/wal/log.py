@@ -105,7 +105,7 @@ class Log:
         except OSError as error:
             if error.errno in FULL:
                 raise StorageFull("The storage element is full.") from error
-            raise self._durable.fail() from error
+            raise self._durable.fail(error) from error
         self._size = SEGMENT_HEADER_BYTES
 
     def _open_handle(self) -> int:
@@ -116,8 +116,8 @@ class Log:
     def _cut_back(self, handle: int, error: OSError) -> None:
         """Leaves nothing of a group that had no room. Any other failure, and one of this, ends all writing."""
         if error.errno not in FULL:
-            raise self._durable.fail() from error
+            raise self._durable.fail(error) from error
         try:
             self._filesystem.truncate(handle, self._size)
         except OSError as failed:
-            raise self._durable.fail() from failed
+            raise self._durable.fail(failed) from failed

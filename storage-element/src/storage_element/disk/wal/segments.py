@@ -57,7 +57,7 @@ class Segments:
         try:
             self.remove(path)
         except (OSError, StorageUnavailable) as error:
-            raise self._durable.fail() from error
+            raise self._durable.fail(error) from error
 
     def remove(self, path: Path) -> None:
         """Durably: an old segment that came back after a younger one was removed would undo what the younger did."""
