@@ -14,7 +14,7 @@ from artstore_testing.servers import free_port, running_app
 from ingester_support import MIB, ElementProcess, Ingester, body, file_part, part, until
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 SIZES = [10, 3 * MIB]
 
@@ -182,6 +182,17 @@ async def test_an_element_without_keys_is_passed_over(ingester: Ingester) -> Non
     assert len(other.data()) == 1
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_element_that_takes_no_token_of_ours_is_passed_over(ingester: Ingester, size: int) -> None:
+    """Its clock is wrong, or its keys are: admin, who asks it without a token, believes that it is well."""
+    element, other = ingester.element("se-rw-1"), ingester.element("se-rw-2")
+    deaf = ingester.stack.enter_context(running_app(refusing(401, "UNAUTHORIZED")))
+    ingester.admin.elements[:] = [replace(element, url=deaf), other]
+    first_choice(ingester, ingester.admin.elements[0])
+    assert (await ingester.send(upload(size))).status_code == 201
+    assert len(other.data()) == 1
+
+
 async def test_an_answer_that_is_lost_stores_the_file_once(ingester: Ingester) -> None:
     """The element did its part and its answer was cut off: the same request again gives the same file."""
     element = ingester.element("se-rw-1")
@@ -191,6 +202,17 @@ async def test_an_answer_that_is_lost_stores_the_file_once(ingester: Ingester) -
         answer = await ingester.send(upload(size))
         assert answer.status_code == 201, answer.text
     assert sorted(len(data) for data in element.data()) == SIZES
+
+
+def refusing(status: int, code: str) -> ASGIApp:
+    """An element that says no to everything."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await Request(scope, receive).body()
+            await JSONResponse({"error": {"code": code}}, status)(scope, receive, send)
+
+    return app
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from artstore_client.multipart import MultipartForm
 from artstore_core.errors import FileTooLarge, ValidationFailed
 from artstore_core.retention import RetentionPolicy
 from ingester_service.http.fields import query_fields
 from ingester_service.http.form import UploadForm, open_form
-from ingester_service.http.multipart import Limits
+from ingester_service.http.multipart import Limits, boundary_of
 from ingester_service.upload.incoming import Told
 from ingester_support import BOUNDARY, body, file_part, part
 
@@ -35,6 +36,20 @@ async def read(content: bytes, query: dict[str, str] | None = None) -> tuple[Upl
     form = await opened(content, query=query)
     data = b"".join([chunk async for chunk in form.chunks()])
     return form, data, await form.told()
+
+
+@pytest.mark.parametrize("name", ["per%22cent%0A.txt", 'say "hi".txt', "back\\slash.txt", "semi;colon=.txt", "%.txt"])
+async def test_names_come_as_our_own_client_sends_them(name: str) -> None:
+    sent = MultipartForm([], filename=name, file_headers={})
+    form = await open_form(
+        sent.body(in_chunks(b"x", 1)),
+        boundary_of(sent.content_type),
+        query=query_fields(None, None),
+        max_bytes=1000,
+        content_length=None,
+        limits=Limits(),
+    )
+    assert form.filename == name
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64, 65536])

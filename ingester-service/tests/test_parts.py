@@ -90,6 +90,18 @@ async def test_any_replica_goes_on(ingester: Ingester, client: PartsClient, rw: 
     assert rw.data() == [CONTENT]
 
 
+async def test_what_was_begun_goes_on_without_admin(
+    ingester: Ingester, client: PartsClient, rw: ElementProcess
+) -> None:
+    """As with tus: the account was let in when it began."""
+    ingester.admin.quota_files = 5
+    upload_id = await client.begin()
+    ingester.admin.quota_status = ingester.admin.elements_status = ingester.admin.registry_status = 503
+    await client.send(upload_id)
+    assert (await client.complete(upload_id)).json()["registered"] is False
+    assert rw.data() == [CONTENT]
+
+
 async def test_wrong_completion_changes_nothing_and_a_right_one_still_can(
     ingester: Ingester, client: PartsClient, rw: ElementProcess
 ) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from artstore_core.errors import NoStorageAvailable, StorageFull
+from artstore_core.errors import AdminUnavailable, NoStorageAvailable, StorageFull
 from artstore_core.files import File
 from artstore_core.modes import Mode
 from ingester_service.upload.placement import MAX_ATTEMPTS, ElementList, Placement
@@ -32,6 +33,18 @@ class Admin:
 
     async def register(self, file: File, storage_id: str) -> None:
         raise AssertionError(f"nobody registers {file.file_id} of {storage_id} here")
+
+
+class SilentAdmin(Admin):
+    """Takes five seconds to say nothing."""
+
+    now = 0.0
+
+    async def writable(self, mode: Mode) -> Sequence[Element]:
+        await super().writable(mode)
+        await asyncio.sleep(0)
+        self.now += 5
+        raise AdminUnavailable("no")
 
 
 def placement(*elements: Element) -> Placement:
@@ -97,6 +110,17 @@ async def test_attempts_are_bounded() -> None:
     with pytest.raises(NoStorageAvailable):
         await placement(*(element(f"e{number}", 1) for number in range(100))).place(Mode.RW, None, offer)
     assert asked == MAX_ATTEMPTS
+
+
+async def test_all_who_wait_for_an_admin_that_hangs_wait_once() -> None:
+    silent = SilentAdmin()
+    known = ElementList(silent, 3, lambda: silent.now)
+    answers = await asyncio.gather(*(known.get(Mode.RW) for _ in range(20)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {AdminUnavailable}
+    assert silent.asked == 1
+    with pytest.raises(AdminUnavailable):
+        await known.get(Mode.RW)
+    assert silent.asked == 2
 
 
 async def test_the_list_is_kept_for_seconds_and_never_when_empty() -> None:

@@ -107,6 +107,13 @@ async def test_a_blocked_type_leaves_nothing(tus: Tus, rw: ElementProcess) -> No
     assert rw.files() == []
 
 
+async def test_a_blocked_name_is_refused_before_its_parts_are_sent(tus: Tus, rw: ElementProcess) -> None:
+    said = {"Upload-Length": "5", "Upload-Concat": "partial", "Upload-Metadata": metadata(filename="setup.exe")}
+    answer = await tus.ask("POST", UPLOADS, said)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (415, "TYPE_NOT_ALLOWED")
+    assert rw.files() == []
+
+
 async def test_empty_parts(tus: Tus, rw: ElementProcess) -> None:
     parts = [await tus.begin(0, **PARTIAL), await filled(tus, b"x")]
     assert (await join(tus, parts)).status_code == 201

@@ -7,6 +7,7 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import httpx
 import pytest
 from artstore_core.modes import Mode
 from artstore_testing.servers import free_port
@@ -102,6 +103,23 @@ async def test_an_element_that_is_away_is_no_404(ingester: Ingester, tus: Tus) -
     assert (await tus.ask("HEAD", NOBODYS)).status_code == 404
     ingester.admin.elements[:] = [element]
     assert await tus.offset(path) == 0
+
+
+async def test_an_element_that_a_replica_never_heard_of_is_no_404(ingester: Ingester, tus: Tus) -> None:
+    """Admin is away, and the list that this replica has is older than the element."""
+    ingester.element("se-rw-1")
+    async with httpx.AsyncClient(base_url=ingester.replica(), timeout=30) as http:
+        behind = tus.at(http)
+        assert (await behind.ask("HEAD", NOBODYS)).status_code == 404
+        ingester.admin.elements.clear()
+        ingester.element("se-rw-2")
+        path = await tus.begin(5)
+        ingester.admin.elements_status = 503
+        answer = await behind.ask("HEAD", path)
+        assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
+        assert await tus.offset(path) == 0
+        ingester.admin.elements_status = 200
+        assert await behind.offset(path) == 0
 
 
 async def test_a_file_that_was_deleted_is_no_upload_either(ingester: Ingester, tus: Tus) -> None:

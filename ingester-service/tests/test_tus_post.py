@@ -47,6 +47,7 @@ BAD = [
     Case("more than the most", 413, {"Upload-Length": str(2**41)}, code="FILE_TOO_LARGE"),
     Case("more than said", 413, {"Upload-Length": "1", "Content-Type": BYTES}, b"he", code="FILE_TOO_LARGE"),
     Case("bytes of no type", 415, {"Upload-Length": "5"}, b"hello", code="TYPE_NOT_ALLOWED"),
+    Case("encoded", 400, {"Upload-Length": "5", "Content-Type": BYTES, "Content-Encoding": "gzip"}, b"hello"),
     Case("unknown query", 400, {"Upload-Length": "5"}, query="?retention_polcy=temporary", code="VALIDATION_ERROR"),
     Case("blocked name", 415, {"Upload-Length": "5", "Upload-Metadata": metadata(filename="a.exe")}),
     Case("concat nonsense", 400, {"Upload-Length": "5", "Upload-Concat": "parallel"}, code="VALIDATION_ERROR"),

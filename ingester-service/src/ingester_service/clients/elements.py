@@ -50,8 +50,10 @@ _SAID: Final[Mapping[str, Callable[[], ArtStoreError]]] = {
     ),
 }
 """What an element says that is the client's concern. Everything else is between the services."""
-_BEFORE_ANY_BYTE: Final = frozenset({"STORAGE_FULL", "MODE_NOT_ALLOWED", "ADMIN_UNAVAILABLE"})
-"""What an element says only of a file that it has not kept: no room, not in this mode, no keys to check a token with."""
+_TAKES_NOTHING: Final = frozenset({"MODE_NOT_ALLOWED", "ADMIN_UNAVAILABLE", "UNAUTHORIZED", "FORBIDDEN"})
+"""Not in this mode, no keys to check a token with, a clock or keys by which ours is none: another element may take it."""
+_BEFORE_ANY_BYTE: Final = _TAKES_NOTHING | {"STORAGE_FULL"}
+"""What an element says only of a file that it has not kept."""
 
 Request = Callable[[], Awaitable[httpx.Response]]
 
@@ -232,7 +234,7 @@ def accepted(response: httpx.Response) -> httpx.Response:
     code = code_of(response)
     if code == "STORAGE_FULL":
         raise Full(code)
-    if response.is_server_error or code == "MODE_NOT_ALLOWED":
+    if response.is_server_error or code in _TAKES_NOTHING:
         raise Refused(code or str(response.status_code))
     raise_for(response)
     return response

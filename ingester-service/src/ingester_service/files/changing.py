@@ -64,7 +64,8 @@ class ChangingFiles:
         registered = await self._whereabouts.registered(file_id)
         if registered is None or registered.file.status is FileStatus.DELETED:
             raise NotFound("There is no such file")
-        for element in (*await self._known.get(), *await self._known.anew()):
-            if element.storage_id == registered.storage_id:
-                return registered.file, element
+        for elements in (self._known.get, self._known.anew):
+            for element in await elements():
+                if element.storage_id == registered.storage_id:
+                    return registered.file, element
         raise StorageUnavailable("The file's storage element is not known now")

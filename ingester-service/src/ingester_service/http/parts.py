@@ -15,11 +15,12 @@ from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
 from ingester_service.http import tus_headers as tus
+from ingester_service.http.answers import file_created
 from ingester_service.http.idempotency import KEY_HEADER, REPLAYED, Key
 from ingester_service.http.journal import uploaded_entry
 from ingester_service.http.parts_contract import PartsBegun, PartsComplete, PartsUpload, PartsWanted, PartUrl, PartUrls
 from ingester_service.http.schemas import UploadedFile
-from ingester_service.parts.service import Completed, SignedParts
+from ingester_service.parts.service import SignedParts
 from ingester_service.parts.sizes import part_size_of
 from ingester_service.resumable.begun import Begun, Kind, Standing
 from ingester_service.resumable.once import BeginOnce, Creation
@@ -93,7 +94,7 @@ def router(
             completed = await parts.complete(key, found, principal.subject, completion)
         if not completed.replayed:
             report(uploaded_entry(completed.uploaded.file, request))
-        return _completed(completed)
+        return file_created(completed.uploaded, replayed=completed.replayed)
 
     router.include_router(at_uploads)
     return router
@@ -106,12 +107,3 @@ def _begun(standing: Standing) -> PartsBegun:
         part_size=standing.part_size or part_size_of(size),
         expires_at=standing.expires_at,
     )
-
-
-def _completed(completed: Completed) -> JSONResponse:
-    file = completed.uploaded.file
-    body = file.model_dump(mode="json")
-    if not completed.uploaded.registered:
-        body["registered"] = False
-    headers = {"Location": f"/api/v1/files/{file.file_id}"}
-    return JSONResponse(body, status_code=201, headers=headers | REPLAYED if completed.replayed else headers)

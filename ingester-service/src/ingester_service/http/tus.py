@@ -12,11 +12,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from ingester_service.http import tus_headers as tus
+from ingester_service.http.answers import file_shown
 from ingester_service.http.body import body_of
 from ingester_service.http.fields import Fields, query_fields
 from ingester_service.http.idempotency import REPLAYED, Key
 from ingester_service.http.journal import uploaded_entry
-from ingester_service.http.tus_contract import APPEND, BEGIN, LEARN, STAND, PartStatus, UploadStatus
+from ingester_service.http.tus_contract import APPEND, BEGIN, LEARN, LEARN_OF_ONE, STAND, PartStatus, UploadStatus
 from ingester_service.http.tus_route import VERSION, TusRoute
 from ingester_service.parts.ports import PartThere
 from ingester_service.parts.service import SignedParts
@@ -92,7 +93,7 @@ def router(
     )
 
     @router.options(tus.UPLOADS_PATH, status_code=204, **LEARN)
-    @router.options(f"{tus.UPLOADS_PATH}/{{upload_id}}", status_code=204, name="learn_of_upload", **LEARN)
+    @router.options(f"{tus.UPLOADS_PATH}/{{upload_id}}", status_code=204, name="learn_of_upload", **LEARN_OF_ONE)
     async def learn_of_uploads() -> Response:
         """What this server can do."""
         return Response(
@@ -123,7 +124,7 @@ def router(
             return _created(told(progress, request), replayed=replayed)
         size = tus.length_to_begin(request)
         brings = request.headers.get("content-type", "").strip().lower() == tus.BYTES
-        if not brings and tus.number(request, "Content-Length"):
+        if brings or tus.number(request, "Content-Length"):
             tus.check_bytes(request)
         creation = Creation(begun, size, body(request) if brings else None)
         length = tus.number(request, "Content-Length") if brings else 0
@@ -199,9 +200,7 @@ def _created(progress: Progress, *, with_offset: bool = False, replayed: bool = 
         headers["Upload-Offset"] = str(standing.offset)
     if standing.file is None:
         return Response(status_code=201, headers=headers)
-    body = standing.file.model_dump(mode="json")
-    if progress.uploaded is not None and not progress.uploaded.registered:
-        body["registered"] = False
+    body = file_shown(standing.file, registered=progress.registered)
     return JSONResponse(body, status_code=201, headers=headers | _file_headers(progress, location=False))
 
 
@@ -210,7 +209,7 @@ def _file_headers(progress: Progress, *, location: bool = True) -> dict[str, str
     file, headers = progress.standing.file, {}
     if file is not None and location:
         headers["Location"] = f"/api/v1/files/{file.file_id}"
-    if progress.uploaded is not None and not progress.uploaded.registered:
+    if not progress.registered:
         headers["Artstore-Registered"] = "false"
     return headers
 

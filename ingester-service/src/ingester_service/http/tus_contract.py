@@ -67,6 +67,12 @@ LEARN: Final[dict[str, Any]] = {
         }
     },
 }
+LEARN_OF_ONE: Final[dict[str, Any]] = {
+    **LEARN,
+    "openapi_extra": {
+        "parameters": [{"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    },
+}
 BEGIN: Final[dict[str, Any]] = {
     "response_class": Response,
     "responses": {
@@ -85,7 +91,7 @@ BEGIN: Final[dict[str, Any]] = {
             ),
             _LENGTH,
             _header("Upload-Defer-Length", "1: the length is told later"),
-            _header("Upload-Metadata", "filename, description, tags, metadata, retention_policy, ttl_days"),
+            _header("Upload-Metadata", "filename, filetype, description, tags, metadata, retention_policy, ttl_days"),
             _header("Upload-Concat", "partial, or final;<urls of partial uploads>"),
             _CHECKSUM,
             KEY_HEADER,

@@ -3,24 +3,23 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from artstore_audit import Entry, Outcome
+from artstore_audit import Entry
 from artstore_auth.guard import Guard
 from artstore_core.errors import ValidationFailed
-from artstore_core.files import File
 from artstore_core.scopes import Principal, Scope
-from artstore_kit.context import current_request_id
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
+from ingester_service.http.answers import file_created
 from ingester_service.http.body import body_of
 from ingester_service.http.fields import query_fields
 from ingester_service.http.form import open_form, too_large
-from ingester_service.http.idempotency import REPLAYED, Key
+from ingester_service.http.idempotency import Key
+from ingester_service.http.journal import uploaded_entry
 from ingester_service.http.multipart import Limits, boundary_of
 from ingester_service.http.schemas import UPLOAD_BODY, UploadedFile
 from ingester_service.upload.limits import UploadLimits
 from ingester_service.upload.once import UploadOnce
-from ingester_service.upload.service import Uploaded
 
 UPLOAD_PATH = "/api/v1/files/upload"
 
@@ -28,30 +27,6 @@ UPLOAD_PATH = "/api/v1/files/upload"
 def _content_length(request: Request) -> int | None:
     text = request.headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _entry(file: File, request: Request) -> Entry:
-    return Entry(
-        actor=file.uploaded_by,
-        action="file.uploaded",
-        outcome=Outcome.DONE,
-        target=str(file.file_id),
-        address=request.client.host if request.client else None,
-        request_id=current_request_id(),
-        details={
-            "filename": file.original_filename,
-            "size": file.size,
-            "retention_policy": file.retention_policy.value,
-        },
-    )
-
-
-def _answer(uploaded: Uploaded, *, replayed: bool) -> JSONResponse:
-    body = uploaded.file.model_dump(mode="json")
-    if not uploaded.registered:
-        body["registered"] = False
-    headers = {"Location": f"/api/v1/files/{uploaded.file.file_id}"}
-    return JSONResponse(body, status_code=201, headers=headers | REPLAYED if replayed else headers)
 
 
 def router(
@@ -112,7 +87,7 @@ def router(
                 ),
             )
         if received.is_new:
-            report(_entry(received.uploaded.file, request))
-        return _answer(received.uploaded, replayed=received.replayed)
+            report(uploaded_entry(received.uploaded.file, request))
+        return file_created(received.uploaded, replayed=received.replayed)
 
     return router

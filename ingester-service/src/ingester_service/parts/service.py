@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from artstore_core.errors import ChecksumMismatch, Conflict, ValidationFailed
+from artstore_core.errors import AdminUnavailable, ChecksumMismatch, Conflict, ValidationFailed
 
 from ingester_service.parts.ports import PartStaging, PartThere
 from ingester_service.parts.sizes import part_count_of, part_length_of
@@ -75,8 +76,10 @@ class SignedParts:
             raise ValidationFailed(
                 "The upload has no such part", details={"part_numbers": f"must be from 1 to {count}"}
             )
-        # What is set aside lasts an hour, a url ten minutes: who goes on comes back in time.
-        await self._quota.reserve(principal, upload_id, size)
+        with suppress(AdminUnavailable):
+            # What is set aside lasts an hour, a url ten minutes: who goes on comes back in time. Without admin it goes on:
+            # it was let in once.
+            await self._quota.reserve(principal, upload_id, size)
         return [
             self._urls.sign(
                 standing.element.storage_id, upload_id, number, part_length_of(size, part_size, number), sha256

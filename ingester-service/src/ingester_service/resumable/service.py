@@ -45,6 +45,11 @@ class Progress:
     standing: Standing
     uploaded: Uploaded | None = None
 
+    @property
+    def registered(self) -> bool:
+        """False for a file that admin has not heard of yet."""
+        return self.uploaded is None or self.uploaded.registered
+
 
 class ResumableUploads:
     """The use cases behind `/api/v1/uploads`. `max_bytes` limits one upload."""
@@ -75,8 +80,8 @@ class ResumableUploads:
         Raises TypeNotAllowed, FileTooLarge, QuotaExceeded, AdminUnavailable, NoStorageAvailable, StorageFull; and what
         `append` raises, and then nothing is left of the upload, for its client was never told of it.
         """
-        if begun.kind is not Kind.PARTIAL:
-            self._types.admit_name(parse(begun.metadata).filename)
+        # Partial ones too, where they have a name: its whole would else be refused when all of it was sent.
+        self._types.admit_name(parse(begun.metadata).filename)
         self._check_size(size)
         order = together(period_key(begun.owner, self._clock())) if begun.kind is Kind.PARTIAL else None
         _, upload_id = await self._placement.place(

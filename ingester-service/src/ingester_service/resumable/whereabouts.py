@@ -43,31 +43,49 @@ class Whereabouts(Protocol):
 
 class KnownElements:
     """Admin's list, kept for a few seconds; while admin is away the last one serves, for elements seldom move and an
-    upload that is under way needs nothing else of admin."""
+    upload that is under way needs nothing else of admin.
+
+    That admin did not answer counts as long as a list does: an admin that hangs would else be waited for by one request
+    after the other.
+    """
 
     def __init__(
         self, whereabouts: Whereabouts, keep_seconds: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._whereabouts, self._keep_seconds, self._clock = whereabouts, keep_seconds, clock
-        self._known: Sequence[KnownElement] = ()
-        self._asked_at = -float("inf")
+        self._known: Sequence[KnownElement] | None = None
+        self._asked_at = self._failed_at = -float("inf")
         self._lock = asyncio.Lock()
 
     async def get(self) -> Sequence[KnownElement]:
         """Raises AdminUnavailable when there is no list at all."""
-        return await self._newer_than(self._clock() - self._keep_seconds)
+        called_at = self._clock()
+        old = called_at - self._keep_seconds
+        async with self._lock:
+            try:
+                return await self._newer_than(old, failed_after=called_at if self._known is None else old)
+            except AdminUnavailable:
+                if self._known is None:
+                    raise
+                return self._known
 
     async def anew(self) -> Sequence[KnownElement]:
-        """A list that was asked for after this was called: however many call, one question at a time goes out."""
-        return await self._newer_than(self._clock())
-
-    async def _newer_than(self, moment: float) -> Sequence[KnownElement]:
+        """A list that was asked for after this was called: however many call, one question at a time goes out. Raises
+        AdminUnavailable, for what is not in an old list may be there all the same."""
+        called_at = self._clock()
         async with self._lock:
-            if self._asked_at <= moment:
-                asked_at = self._clock()
-                try:
-                    self._known, self._asked_at = await self._whereabouts.elements(), asked_at
-                except AdminUnavailable:
-                    if not self._known:
-                        raise
+            return await self._newer_than(called_at, failed_after=called_at)
+
+    async def _newer_than(self, moment: float, *, failed_after: float) -> Sequence[KnownElement]:
+        if self._known is not None and self._asked_at > moment:
             return self._known
+        if self._failed_at > failed_after:
+            raise AdminUnavailable("The list of storage elements cannot be had now")
+        asked_at = self._clock()
+        try:
+            self._known = await self._whereabouts.elements()
+        except AdminUnavailable:
+            self._failed_at = self._clock()
+            raise
+        self._asked_at, self._failed_at = asked_at, -float("inf")
+        return self._known

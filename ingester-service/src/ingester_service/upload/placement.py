@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from artstore_core.errors import NoStorageAvailable, StorageFull
+from artstore_core.errors import AdminUnavailable, NoStorageAvailable, StorageFull
 from artstore_core.modes import Mode
 from artstore_kit.logs import get_logger
 
@@ -41,15 +41,24 @@ class ElementList:
     keep_seconds: float
     clock: Callable[[], float] = time.monotonic
     _known: dict[Mode, _Known] = field(default_factory=dict)
+    _failed_at: dict[Mode, float] = field(default_factory=dict)
     _locks: dict[Mode, asyncio.Lock] = field(default_factory=dict)
 
     async def get(self, mode: Mode) -> Sequence[Element]:
         """Raises AdminUnavailable."""
+        called_at = self.clock()
         async with self._locks.setdefault(mode, asyncio.Lock()):
             known = self._known.get(mode)
             if known is not None and self.clock() < known.until:
                 return known.elements
-            elements = await self.admin.writable(mode)
+            if self._failed_at.get(mode, called_at) > called_at:
+                # Whoever waited for this question has its answer: an admin that hangs would be asked by one after the other.
+                raise AdminUnavailable("The list of storage elements cannot be had now")
+            try:
+                elements = await self.admin.writable(mode)
+            except AdminUnavailable:
+                self._failed_at[mode] = self.clock()
+                raise
             if elements:
                 # An empty list is not kept: the first element to come online is used at once.
                 self._known[mode] = _Known(elements, self.clock() + self.keep_seconds)

@@ -95,12 +95,11 @@ def text_type(head: bytes, guess: str | None) -> str | None:
 
     Markup is named for what it is whatever the extension, so that no page is ever served as harmless plain text.
     """
-    signed = _first_signature(head)
     if not is_text(head):
         # Text in an older encoding has no mark of its own: the extension says so and nothing speaks against it.
         old_encoding = guess is not None and guess.startswith("text/") and not _NOT_TEXT.search(head[:_TEXT_SAMPLE])
-        return guess if old_encoding and signed is None else None
-    if signed in _WRITTEN_IN_TEXT:
+        return guess if old_encoding and _first_signature(head) is None else None
+    if (signed := _first_signature(head)) in _WRITTEN_IN_TEXT:
         return signed
     start = head[:_MARKUP_SAMPLE].removeprefix(codecs.BOM_UTF8)
     if _SVG.match(start):
