@@ -18,7 +18,7 @@ from artstore_testing.postgres import Database, PostgresServer, running_postgres
 from query_service.db import engine
 from query_service.db.migrate import MIGRATIONS
 from query_service.db.search import SearchIndex
-from query_service.search.request import Mode, SearchRequest
+from query_service.search.request import SearchMode, SearchRequest
 from query_service.search.service import search
 
 from bench.relevance.judged import corpus
@@ -81,7 +81,7 @@ async def _measured(database: Database) -> list[Scored]:
     index = SearchIndex(held, loose_seconds=60)
 
     async def find(mode: str, query: str, limit: int) -> Sequence[str]:
-        answer = await search(index, SearchRequest(query=query, mode=Mode(mode), limit=limit))
+        answer = await search(index, SearchRequest(query=query, mode=SearchMode(mode), limit=limit))
         return [item.original_filename for item in answer.items]
 
     try:

@@ -97,7 +97,7 @@ def test_slots_come_back_and_leave_nothing_behind(metrics: QueryMetrics) -> None
 
 
 async def test_searches_wait_for_their_turn_and_not_for_long(metrics: QueryMetrics) -> None:
-    turns = SearchTurns(2, metrics, seconds=0.2)
+    turns = SearchTurns(2, 20, metrics, seconds=0.2)
     most = 0
     under_way = 0
 
@@ -133,6 +133,28 @@ async def test_one_accounts_slow_searches_leave_the_others_theirs(
         assert await query.names() == []
 
 
+async def test_searches_of_all_accounts_leave_connections_for_downloads(
+    migrated: Database, settings: Settings, issuer: TokenIssuer
+) -> None:
+    async with running_query(settings.model_copy(update={"statement_seconds": 5}), migrated, issuer) as query:
+        # What looks for words takes as long as it may, and nothing else does.
+        await query.registry.change(
+            "CREATE OR REPLACE FUNCTION artstore_search_terms(query text) RETURNS tsquery LANGUAGE plpgsql"
+            " IMMUTABLE STRICT PARALLEL SAFE AS $$ BEGIN PERFORM pg_sleep(9); RETURN 'a'; END $$"
+        )
+
+        async def search(account: str) -> int:
+            headers = issuer.bearer(subject=account)
+            return (await query.http.post("/api/v1/search", json={"query": "a"}, headers=headers)).status_code
+
+        searches = [asyncio.create_task(search(f"sa:{number % 4}")) for number in range(40)]
+        await asyncio.sleep(0.5)
+        for _ in range(3):
+            assert (await query.get(f"/api/v1/files/{new_id()}")).status_code == 404
+        assert not any(one.done() for one in searches)
+        assert set(await asyncio.gather(*searches)) == {503}
+
+
 async def test_too_many_requests_are_429_by_account(settings: Settings, issuer: TokenIssuer) -> None:
     async with running_http(settings.model_copy(update={"requests_per_second": 1})) as http:
         path, mine = f"/api/v1/files/{new_id()}", issuer.bearer()
@@ -148,10 +170,10 @@ async def test_too_many_requests_are_429_by_account(settings: Settings, issuer: 
 
 
 class Slow:
-    """An element that gives the first bytes and the rest when it is let."""
+    """An element that gives the `first` bytes of two million and the rest when it is let."""
 
-    def __init__(self) -> None:
-        self.let = threading.Event()
+    def __init__(self, first: int = 1_500_000) -> None:
+        self.let, self.first = threading.Event(), first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -159,9 +181,9 @@ class Slow:
                 await send({"type": f"{message['type']}.complete"})
             return await send({"type": "lifespan.shutdown.complete"})
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2000000")]})
-        await send({"type": "http.response.body", "body": b"x" * 1_500_000, "more_body": True})
+        await send({"type": "http.response.body", "body": b"x" * self.first, "more_body": True})
         await until(self.let.is_set)  # set in another thread, so it cannot be waited for
-        await send({"type": "http.response.body", "body": b"x" * 500_000})
+        await send({"type": "http.response.body", "body": b"x" * (2_000_000 - self.first)})
         return None
 
 
@@ -195,6 +217,23 @@ async def test_too_many_downloads_at_a_time_are_429(
                 return (await http.head(f"{path}/download", headers=mine)).status_code != 429
 
             await eventually(free_again)
+
+
+async def test_the_first_bytes_of_a_slow_element_do_not_wait_for_more(
+    settings: Settings, migrated: Database, issuer: TokenIssuer
+) -> None:
+    registry, row, slow = Registry(migrated), Row(size=2_000_000), Slow(first=1000)
+    with running_app(slow) as url:
+        await registry.element("se-rw-1", url)
+        await registry.add(row)
+        async with serving(settings) as http:
+            path = f"/api/v1/files/{row.file_id}/download"
+            async with http.stream("GET", path, headers=issuer.bearer()) as answer:
+                arriving = answer.aiter_raw()
+                async with asyncio.timeout(10):
+                    assert await anext(arriving) == b"x" * 1000
+                slow.let.set()
+                assert sum([len(piece) async for piece in arriving]) == 2_000_000 - 1000
 
 
 async def test_a_refused_download_gives_its_slot_back(

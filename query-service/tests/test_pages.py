@@ -94,6 +94,8 @@ async def test_a_cursor_of_another_search_is_refused(many: Query) -> None:
         ("size", 2**63),
         ("size", True),
         ("relevance", 10**400),
+        ("relevance", 1e300),
+        ("relevance", 1e-300),
         ("relevance", "1"),
     ],
 )

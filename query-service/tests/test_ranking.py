@@ -13,7 +13,7 @@ from artstore_testing.postgres import Database
 from query_service.db import engine
 from query_service.db.ranking import EXACT_UP_TO, RANKED
 from query_service.db.search import SearchIndex
-from query_service.search.request import SearchRequest
+from query_service.search.request import SearchMode, SearchRequest
 from query_service.search.service import Hits
 from query_support import NOW, Query, Row
 from sqlalchemy import event
@@ -106,22 +106,43 @@ async def test_of_a_phrase_that_very_many_have_few_are_taken_apart(migrated: Dat
 
 async def watched(database: Database, request: SearchRequest) -> tuple[Hits, dict[str, int]]:
     """What is found, and how many rows each part of the one ranking statement gave."""
+    hits, plans = await explained(database, request, "search_ranked")
+    assert len(plans) == 1
+    return hits, {node["Subplan Name"]: node["Actual Rows"] for node in nodes(plans[0]) if "Subplan Name" in node}
+
+
+async def explained(database: Database, request: SearchRequest, statement: str) -> tuple[Hits, list[dict[str, Any]]]:
+    """What is found, and what PostgreSQL did for each statement of that name."""
     caught: list[tuple[str, tuple[Any, ...]]] = []
     made = make_engine(
         database.url("artstore_query"), application="test", pool_size=1, settings=engine.SETTINGS,
         isolation_level=engine.ISOLATION,
     )  # fmt: skip
     event.listen(made.sync_engine, "before_cursor_execute", lambda *given: caught.append((given[2], given[3])))
-    hits = await SearchIndex(engine.Database(made), 60).search(request, None, 101)
+    hits = await SearchIndex(engine.Database(made), 60).search(request, None, request.limit + 1)
     await made.dispose()
-    ranked = [(sql, values) for sql, values in caught if "search_ranked" in sql]
-    assert len(ranked) == 1
     connection = await asyncpg.connect(database.url("artstore_query"), server_settings=engine.SETTINGS)
-    plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {ranked[0][0]}", *ranked[0][1]))
+    plans = [
+        json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *values))[0]["Plan"]
+        for sql, values in caught
+        if statement in sql
+    ]
     await connection.close()
-    return hits, {
-        node["Subplan Name"]: node["Actual Rows"] for node in nodes(plan[0]["Plan"]) if "Subplan Name" in node
-    }
+    return hits, plans
+
+
+async def test_for_what_no_file_has_files_are_not_looked_through(crowd: Query, migrated: Database) -> None:
+    """The planner thinks that one file in two hundred has a tag that it does not know, and would walk the files until the page is
+    full: to the last of them."""
+    await crowd.registry.change("UPDATE files SET tags = ARRAY['договоры', 'сканы']")
+    await crowd.registry.change("ANALYZE files")
+    for unknown in (
+        SearchRequest(query="нет такого", mode=SearchMode.EXACT, limit=1),
+        SearchRequest(tags=["нет такого"], limit=1),
+    ):
+        hits, plans = await explained(migrated, unknown, "search_page")
+        assert (hits.total, hits.total_exact) == (0, True)
+        assert sum(node.get("Rows Removed by Filter", 0) for plan in plans for node in nodes(plan)) == 0
 
 
 async def test_facets_of_very_many_are_of_the_newest(query: Query, migrated: Database) -> None:

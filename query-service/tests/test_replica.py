@@ -13,7 +13,7 @@ from artstore_testing.tokens import TokenIssuer
 from pydantic import SecretStr
 from query_service.config import Settings
 from query_service.search.cursor import Position
-from query_service.search.request import Mode, SearchRequest
+from query_service.search.request import SearchMode, SearchRequest
 from query_service.search.service import Hits, TookTooLong, search
 from query_service.search.spare import REST_SECONDS, WithSpare
 from query_support import Registry, Row, migrate, running_query
@@ -112,5 +112,5 @@ async def test_a_search_that_takes_too_long_is_ended_and_one_that_is_only_tried_
                 raise TookTooLong("it did")
             return Hits([], 0, True, True, {})
 
-    answer = await search(Slow(), SearchRequest(query="преказ", mode=Mode.PARTIAL))
+    answer = await search(Slow(), SearchRequest(query="преказ", mode=SearchMode.PARTIAL))
     assert (answer.total, answer.items) == (0, [])

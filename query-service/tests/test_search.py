@@ -143,6 +143,8 @@ async def test_exact_means_the_whole_name_or_a_whole_tag(stocked: Query, words: 
         ({"filename": "ОТЧЕТ"}, [REPORT]),
         ({"filename": "houses.jpg", "mode": "exact"}, [HOUSES]),
         ({"filename": "houses", "mode": "exact"}, []),
+        ({"filename": "no"}, [NOTES]),
+        ({"filename": "ot"}, []),
         ({"file_extension": "pdf"}, [REPORT]),
         ({"file_extension": ".jpg"}, [HOUSES]),
         ({"tags": ["сканы"]}, [REPORT, HOUSES]),
@@ -259,6 +261,7 @@ async def test_expired_and_deleted_files_hide_unless_status_asks(query: Query) -
     await query.registry.add(
         temporary("late.pdf", days_left=-1),
         temporary("fresh.pdf", days_left=1),
+        temporary("rotten.pdf", days_left=-1, status="damaged"),
         temporary("swept.pdf", days_left=-2, status="expired"),
         Row("gone.pdf", status="deleted"),
         Row("broken.pdf", status="damaged"),
@@ -268,11 +271,13 @@ async def test_expired_and_deleted_files_hide_unless_status_asks(query: Query) -
     assert await query.names(status="active", **order) == ["fresh.pdf"]
     assert await query.names(status="damaged", **order) == ["broken.pdf"]
     assert await query.names(status="deleted", **order) == ["gone.pdf"]
-    expired = await query.search(status="expired", **order)
+    expired = await query.search(status="expired", facets=["status"], **order)
     assert [(item["original_filename"], item["status"]) for item in expired["items"]] == [
         ("late.pdf", "expired"),
+        ("rotten.pdf", "expired"),
         ("swept.pdf", "expired"),
     ]
+    assert expired["facets"]["status"] == [{"value": "expired", "count": 3}]
 
 
 async def test_facets_count_all_hits_not_the_page(stocked: Query) -> None:
@@ -309,6 +314,7 @@ async def test_facets_count_all_hits_not_the_page(stocked: Query) -> None:
         {"sort_by": "relevance", "mode": "partial"},
         {"query": "%", "mode": "partial"},
         {"query": "\\ -", "mode": "partial"},
+        {"query": "ʹ", "mode": "partial"},
         {"query": "-отчёт"},
         {"query": "house or -отчёт"},
         {"query": '-"годовой отчёт" -final'},
@@ -321,6 +327,8 @@ async def test_facets_count_all_hits_not_the_page(stocked: Query) -> None:
         {"query": "x" * 1001},
         {"query": " ".join("x" * 21), "mode": "partial"},
         {"filename": "\x00"},
+        {"filename": "_"},
+        {"filename": " - ", "mode": "partial"},
         {"uploaded_after": "yesterday"},
         {"uploaded_after": "2026-11-21T12:00:00"},
         {"min_size": -1},

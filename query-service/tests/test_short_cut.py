@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -155,7 +155,7 @@ class Heads:
     def to(self, home: Home, asked: Asked, gateway: Gateway) -> str | None:  # noqa: ARG002
         return f"http://artstore/{asked.file_id}"
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         yield b""
 
     async def whole(self, most: int) -> bytes:  # noqa: ARG002

@@ -30,7 +30,7 @@ from query_service import __version__
 from query_service.clients.elements import ElementSource
 from query_service.clients.patience import Patience
 from query_service.config import Settings
-from query_service.db.engine import ISOLATION, POOL_SIZE, SETTINGS, Database
+from query_service.db.engine import ISOLATION, POOL_SIZE, SEARCHES, SETTINGS, Database
 from query_service.db.files import FileRows
 from query_service.db.search import SearchIndex
 from query_service.files.contents import HotContents
@@ -117,7 +117,7 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
     downloads = Downloads(hot, elements, rows, clock, metrics, contents, shortcut)
     links = Links(hot, settings.ticket_master_bytes, settings.public_url or settings.issuer, clock)
     rate, slots = RequestRate(settings.requests_per_second, metrics), DownloadSlots(settings.downloads_at_once, metrics)
-    turns, door = SearchTurns(settings.searches_at_once, metrics), Door(guard, rate)
+    turns, door = SearchTurns(settings.searches_at_once, SEARCHES, metrics), Door(guard, rate)
 
     # For the audit log alone: whether admin is there or not, query does its work.
     admin_url = settings.admin_url.rstrip("/")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,8 @@ _log = get_logger(__name__)
 
 MAX_RESUMES: Final = 20
 """Of one download."""
+HOLD_SECONDS: Final = 0.2
+"""How long bytes may wait to be enough for a send. Over a thin line a whole piece takes many seconds."""
 _SHOWN: Final = (
     "accept-ranges", "cache-control", "content-disposition", "content-length", "content-range",
     "content-digest", "content-security-policy", "content-type", "etag", "last-modified", "repr-digest", "vary",
@@ -72,8 +74,8 @@ class OpenedElement:
         self.status = response.status_code
         self.headers = {name: value for name in _SHOWN if (value := response.headers.get(name)) is not None}
 
-    def pieces(self) -> AsyncIterator[bytes]:
-        return pieces(self._bytes())
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        return pieces(self._bytes(), patience=HOLD_SECONDS)
 
     async def whole(self, most: int) -> bytes:
         content = bytearray()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from artstore_core.files import FileStatus
 
 from query_service.search.cursor import Position
-from query_service.search.request import Facet, Mode, SearchRequest, SortBy, SortOrder
+from query_service.search.request import Facet, SearchMode, SearchRequest, SortBy, SortOrder
 from query_service.search.words import ANY_LETTER, START, STOP, beginning, indexable, mistyped, parts, wanted, web_query
 
 _NAME: Final = "artstore_search_fold(f.original_filename)"
@@ -20,7 +20,8 @@ DAY: Final = "CAST(f.uploaded_at AT TIME ZONE 'UTC' AS date)"
 _EXTENSION: Final = "artstore_search_extension(f.original_filename)"
 _SOUGHT: Final = "artstore_search_terms(:web_query)"
 _WANTED: Final = "artstore_search_terms(:wanted)"
-_BEGINNING: Final = " && to_tsquery('public.artstore', artstore_search_fold(:beginning) || ':*')"
+_BEGINNING: Final = " && to_tsquery('public.artstore', quote_literal(artstore_search_plain(:beginning)) || ':*')"
+"""Quoted, for a letter may be several when it is folded, and some of them syntax: `10½` is `10 1/2`."""
 _LOWERED: Final = "replace(lower(original_filename), 'ё', 'е')"
 """A name as it is folded but for accents, at a third of the price."""
 _STEMS_IN_NAME: Final = f"""(
@@ -75,7 +76,10 @@ FACET_VALUES: Final[Mapping[Facet, str]] = {
     Facet.CONTENT_TYPE: "(VALUES (f.content_type))",
     Facet.UPLOADED_BY: "(VALUES (f.uploaded_by))",
     Facet.RETENTION_POLICY: "(VALUES (f.retention_policy))",
-    Facet.STATUS: "(VALUES (f.status))",
+    # As the files themselves say it, whether or not anybody has written it down yet.
+    Facet.STATUS: (
+        "(VALUES (CASE WHEN f.status IN ('active', 'damaged') AND f.expires_at <= now() THEN 'expired' ELSE f.status END))"
+    ),
     Facet.YEAR: "(VALUES (CAST(extract(year FROM f.uploaded_at AT TIME ZONE 'UTC') AS text)))",
 }
 
@@ -104,7 +108,7 @@ class Composed:
 
 
 def compose(request: SearchRequest, after: Position | None, *, loosely: bool = False) -> Composed:
-    """`loosely`: search.request.SearchRequest.loosened says how; only where it says that it can be."""
+    """`loosely`: only where `SearchRequest.can_be_loosened` says so."""
     composed = Composed("", "")
     values = composed.values
     conditions = [_STATUS[request.status], *_filters(request, values), *_sought(request, composed, loosely)]
@@ -121,7 +125,7 @@ def _filters(request: SearchRequest, values: dict[str, Any]) -> Iterator[str]:
             yield condition
     if request.filename is not None:
         values["filename"] = request.filename
-        if request.mode is Mode.EXACT:
+        if request.mode is SearchMode.EXACT:
             yield f"{_NAME} = artstore_search_fold(:filename)"
         else:
             yield _has_part(_NAME, "filename", indexed=indexable(request.filename))
@@ -140,16 +144,18 @@ def _sought(request: SearchRequest, composed: Composed, loosely: bool) -> Iterat
         return
     values = composed.values
     match request.mode:
-        case Mode.EXACT:
+        case SearchMode.EXACT:
             values["query"] = request.query
             yield f"({_NAME} = artstore_search_fold(:query) OR f.tags @> ARRAY[CAST(:query AS text)])"
-        case Mode.PARTIAL:
+        case SearchMode.PARTIAL:
             yield from _parts(request.query, composed, loosely)
-        case Mode.FULLTEXT:
+        case SearchMode.FULLTEXT:
             found = _terms(request.query, composed, loosely)
             composed.rechecked = '"' in request.query
             composed.nearness = _STEMS_IN_NAME
             yield f"{_WORDS} @@ {found}"
+            # What is left of a query may be only what not to find (`€ -draft`): no index helps, and all files would be read.
+            yield f"querytree({found}) NOT IN ('', 'T')"
 
 
 def _terms(query: str, composed: Composed, loosely: bool) -> str:

@@ -18,6 +18,8 @@ from query_service.search.service import TookTooLong
 _log = get_logger(__name__)
 
 POOL_SIZE = 20
+SEARCHES = 15
+"""At a time. What is left of the pool looks up files: downloads shall not wait for searches."""
 ISOLATION = "REPEATABLE READ"
 """A page and its facets are of one instant."""
 _MAY_WRITE = text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
@@ -64,7 +66,7 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         cause = driver_error(error)
         if isinstance(cause, asyncpg.QueryCanceledError):
-            raise TookTooLong("The search took too long: narrow it, or try again later") from error
+            raise TookTooLong("This took too long: narrow the search, or try again later") from error
         if isinstance(cause, asyncpg.SerializationError):
             # A replica replays what the primary cleaned up, and gives up the statements in its way.
             raise StorageUnavailable("The registry of files was busy with something else", retry_after=1) from error

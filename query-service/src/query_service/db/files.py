@@ -15,13 +15,14 @@ from query_service.db.queries import query
 from query_service.files.lookup import Home, Located
 
 _COLUMNS = tuple(File.model_fields)
+_MAY_EXPIRE = frozenset({FileStatus.ACTIVE, FileStatus.DAMAGED})
 
 
 def file_columns(row: Row[Any]) -> dict[str, Any]:
     """A row's columns as File has them. What has expired says so, even if nobody has written it down yet."""
     columns = {name: row._mapping[name] for name in _COLUMNS}
     expires_at = columns["expires_at"]
-    if columns["status"] == FileStatus.ACTIVE and expires_at is not None and expires_at <= datetime.now(UTC):
+    if columns["status"] in _MAY_EXPIRE and expires_at is not None and expires_at <= datetime.now(UTC):
         columns["status"] = FileStatus.EXPIRED
     return columns
 

@@ -20,13 +20,15 @@ SELECT storage_id, url FROM storage_elements ORDER BY storage_id
 
 -- search_page --
 -- One page, and beside it the count, of one instant; a page past the end still gives one row, with the count alone. `kept`
--- says whether all hits are found first, by the index, or as many as it takes: in the order asked for, each file looked at.
+-- says whether hits are found first, by the index, as many as `bounded` lets; or as many as it takes: in the order asked
+-- for, each file looked at. `worthwhile` says what must hold for the page to be made at all.
 WITH hits AS {kept} (
-    SELECT f.file_id, {sort_key} AS sort_key FROM files AS f WHERE {conditions}
-), page AS (
-    SELECT * FROM hits WHERE {after} ORDER BY sort_key {direction}, file_id {direction} LIMIT :limit OFFSET :offset
+    SELECT f.file_id, {sort_key} AS sort_key FROM files AS f WHERE {conditions} {bounded}
 ), counted AS (
     SELECT count(*) AS total FROM (SELECT 1 FROM hits LIMIT :count_limit) AS bounded
+), page AS (
+    SELECT * FROM hits
+    WHERE {after} AND {worthwhile} ORDER BY sort_key {direction}, file_id {direction} LIMIT :limit OFFSET :offset
 )
 SELECT counted.total, f.file_id, f.original_filename, f.content_type, f.size, f.checksum,
        f.uploaded_by, f.uploaded_at, f.description, f.tags, f.metadata, f.status,
@@ -98,7 +100,8 @@ SELECT count(*) FROM files AS f WHERE {conditions} AND {window}
 -- search_facets --
 -- The commonest values of some properties among all hits, or among those of a window. Each hit is read once for all of them.
 WITH hits AS MATERIALIZED (
-    SELECT f.original_filename, f.tags, f.content_type, f.uploaded_by, f.retention_policy, f.status, f.uploaded_at
+    SELECT f.original_filename, f.tags, f.content_type, f.uploaded_by, f.retention_policy, f.status, f.uploaded_at,
+           f.expires_at
     FROM files AS f WHERE {conditions} AND {window}
 )
 {facets}

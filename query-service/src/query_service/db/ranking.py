@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from query_service.db.conditions import DAY, Composed, marked
 from query_service.db.queries import query
-from query_service.search.request import Mode, SearchRequest, SortOrder
+from query_service.search.request import SearchMode, SearchRequest, SortOrder
 
 EXACT_UP_TO: Final = 10_000
 RANKED: Final = 200
@@ -71,7 +71,7 @@ async def ranked_page(
 async def _sampled(connection: AsyncConnection, request: SearchRequest, composed: Composed, expected: int) -> int:
     """How many hits there seem to be. Of words the planner has statistics, and `expected` is right but for a phrase; of parts
     of words it has none that are good enough."""
-    known = request.mode is not Mode.PARTIAL or expected <= _WORTH_A_SAMPLE
+    known = request.mode is not SearchMode.PARTIAL or expected <= _WORTH_A_SAMPLE
     if known and not composed.rechecked:
         return expected
     window = await window_of(connection, min(_SAMPLE, _SAMPLED / max(expected, 1)))

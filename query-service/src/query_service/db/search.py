@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -87,10 +87,47 @@ async def _by_relevance(connection: AsyncConnection, request: SearchRequest, com
 
 
 async def _by_key(connection: AsyncConnection, request: SearchRequest, composed: Composed, limit: int) -> Hits:
-    expected = await _estimate(connection, composed) if request.by_words else None
+    """As many hits as are counted exactly are found by the index and sorted. Only where there are more may the planner walk
+    the files in the order asked for: it thinks so of tags that no file has as well, and would come to the last file."""
+    rows = await _page(connection, request, composed, limit, _FEW)
+    counted = int(rows[0].total)
+    exact = counted <= EXACT_UP_TO
+    if not exact:
+        expected = await _estimate(connection, composed)
+        rows = await _page(connection, request, composed, limit, _Way.to_many(request, expected))
+        exact = request.exact_total
+        counted = int(rows[0].total) if exact else max(counted, expected)
+    return Hits(hits=_hits(request, rows), total=counted, total_exact=exact, ranking_exact=True, facets={})
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How `search_page` comes to its hits."""
+
+    kept: str
+    bounded: str
+    worthwhile: str
+    count_limit: int | None
+    """None is no limit."""
+
+    @classmethod
+    def to_many(cls, request: SearchRequest, expected: int) -> _Way:
+        kept = "MATERIALIZED" if request.by_words and expected <= KEPT else "NOT MATERIALIZED"
+        return cls(kept, "", "true", None if request.exact_total else 0)
+
+
+# One more than is counted exactly tells that there are more; then the page is of no use.
+_FEW: Final = _Way("MATERIALIZED", "LIMIT :count_limit", "(SELECT total FROM counted) < :count_limit", EXACT_UP_TO + 1)
+
+
+async def _page(
+    connection: AsyncConnection, request: SearchRequest, composed: Composed, limit: int, way: _Way
+) -> Sequence[Row[Any]]:
     statement = query(
         "search_page",
-        kept="MATERIALIZED" if expected is not None and expected <= KEPT else "NOT MATERIALIZED",
+        kept=way.kept,
+        bounded=way.bounded,
+        worthwhile=way.worthwhile,
         sort_key=SORT_KEY[request.order],
         relevance=composed.relevance if request.by_words else "NULL",
         taken_apart=composed.taken_apart if request.by_words else "",
@@ -100,15 +137,8 @@ async def _by_key(connection: AsyncConnection, request: SearchRequest, composed:
         marked_filename=marked(composed, "original_filename", "f"),
         marked_description=marked(composed, "description", "f"),
     )
-    # One more than is counted exactly tells that there are more; LIMIT NULL is no limit.
-    count_limit = None if request.exact_total else EXACT_UP_TO + 1
-    paging = {"limit": limit, "offset": request.offset, "count_limit": count_limit}
-    rows = list(await connection.execute(statement, composed.values | paging))
-    counted = int(rows[0].total)
-    exact = request.exact_total or counted <= EXACT_UP_TO
-    if not exact:
-        counted = max(counted, await _estimate(connection, composed) if expected is None else expected)
-    return Hits(hits=_hits(request, rows), total=counted, total_exact=exact, ranking_exact=True, facets={})
+    paging = {"limit": limit, "offset": request.offset, "count_limit": way.count_limit}
+    return list(await connection.execute(statement, composed.values | paging))
 
 
 def _hits(request: SearchRequest, rows: Sequence[Row[Any]]) -> list[Hit]:

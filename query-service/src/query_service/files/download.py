@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,7 +28,9 @@ class Opened(Protocol):
     @property
     def headers(self) -> Mapping[str, str]: ...
 
-    def pieces(self) -> AsyncIterator[bytes]: ...
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Must be closed before this is."""
+        ...
 
     async def whole(self, most: int) -> bytes:
         """All of them, at once. Raises StorageUnavailable where they break off, UpstreamFailed beyond `most` bytes."""

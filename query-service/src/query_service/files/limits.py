@@ -7,11 +7,11 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 from weakref import WeakValueDictionary
 
-from artstore_core.errors import RateLimited
+from artstore_core.errors import RateLimited, StorageUnavailable
 from cachetools import LRUCache
 
 from query_service.metrics import QueryMetrics
@@ -76,13 +76,15 @@ class DownloadSlots:
 
 
 class SearchTurns:
-    """Searches under way at the same time, `most` an account; 0 is no limit. More wait for their turn, for `seconds`.
+    """Searches under way at the same time, `most` an account (0: no limit) and `in_all`. More wait, for `seconds`.
 
-    A search may take as long as a statement may. Without turns one account could hold every connection to PostgreSQL.
+    A search may take as long as a statement may. Without turns one account could hold every connection to PostgreSQL, and
+    several could leave none to look files up with.
     """
 
-    def __init__(self, most: int, metrics: QueryMetrics, seconds: float = _TURN_SECONDS) -> None:
-        self._most, self._seconds = most, seconds
+    def __init__(self, most: int, in_all: int, metrics: QueryMetrics, seconds: float = _TURN_SECONDS) -> None:
+        self._most, self._seconds = most or in_all, seconds
+        self._of_all = asyncio.Semaphore(in_all)
         self._refused = metrics.limited.labels("searches")
         # Known for as long as somebody holds or awaits a turn.
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -94,21 +96,23 @@ class SearchTurns:
 
     @asynccontextmanager
     async def turn(self, account: str) -> AsyncIterator[None]:
-        """Raises RateLimited."""
-        if not self._most:
+        """Raises RateLimited where the account is at its limit, StorageUnavailable where all together are."""
+        own = self._turns.setdefault(account, asyncio.Semaphore(self._most))
+        async with AsyncExitStack() as held:
+            if not await self._came(own, held):
+                self._refused.inc()
+                raise _limited(f"There may be {self._most} searches at a time", _SLOT_RETRY_SECONDS)
+            if not await self._came(self._of_all, held):
+                raise StorageUnavailable("There are too many searches now", retry_after=_SLOT_RETRY_SECONDS)
             yield
-            return
-        turns = self._turns.setdefault(account, asyncio.Semaphore(self._most))
+
+    async def _came(self, turns: asyncio.Semaphore, held: AsyncExitStack) -> bool:
         try:
             async with asyncio.timeout(self._seconds):
-                await turns.acquire()
+                await held.enter_async_context(turns)
         except TimeoutError:
-            self._refused.inc()
-            raise _limited(f"There may be {self._most} searches at a time", _SLOT_RETRY_SECONDS) from None
-        try:
-            yield
-        finally:
-            turns.release()
+            return False
+        return True
 
 
 def _limited(message: str, seconds: int) -> RateLimited:

@@ -6,6 +6,7 @@ from uuid import UUID
 from artstore_core.files import File
 from artstore_kit.plain import FILE_ID_PARAMETER, PlainRoute, file_id_of
 from artstore_transfer import Conditions, Verdict, judge
+from artstore_transfer.contract import ASKED, answers_to_get, answers_to_head
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -15,16 +16,7 @@ from query_service.files.lookup import find
 from query_service.http.door import Door
 from query_service.http.stream import conditions_of, gateway_of, open_stream
 
-_BYTES = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "The whole file", "content": {"application/octet-stream": _BYTES}},
-    206: {"description": "The part asked for", "content": {"application/octet-stream": _BYTES}},
-    304: {"description": "Not modified"},
-}
-HEADERS_OF_DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The headers of GET"}}
-
-
-_CONTRACT: Final[dict[str, Any]] = {"parameters": [FILE_ID_PARAMETER]}
+_CONTRACT: Final[dict[str, Any]] = {"parameters": [FILE_ID_PARAMETER, *ASKED]}
 
 
 def router(downloads: Downloads, door: Door) -> APIRouter:
@@ -52,6 +44,7 @@ def router(downloads: Downloads, door: Door) -> APIRouter:
     @router.head(
         "/{file_id}",
         response_model=None,
+        response_class=Response,
         responses={200: {"description": "The headers of GET"}, 304: {"description": "Not modified"}},
     )
     async def check_file(
@@ -79,12 +72,12 @@ def bytes_router(downloads: Downloads, slots: DownloadSlots, door: Door) -> APIR
         asked = Asked(file_id_of(request), request.method, conditions_of(request))
         return await open_stream(downloads, slots, reader.subject, asked, gateway_of(request))
 
-    @router.get("/{file_id}/download", responses=DOWNLOAD, **contract)
+    @router.get("/{file_id}/download", responses=answers_to_get(), **contract)
     async def download_file(request: Request) -> Response:
         """The bytes. One range (RFC 9110 §14) and conditions (§13) are honoured; the ETag is the checksum."""
         return await stream(request)
 
-    @router.head("/{file_id}/download", responses=HEADERS_OF_DOWNLOAD, **contract)
+    @router.head("/{file_id}/download", responses=answers_to_head(), **contract)
     async def check_download(request: Request) -> Response:
         """The headers that GET would answer with."""
         return await stream(request)

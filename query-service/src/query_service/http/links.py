@@ -1,12 +1,13 @@
 """`POST /api/v1/files/{id}/links`, and what such a link opens."""
 
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from artstore_core.files import Moment
 from artstore_core.scopes import Principal
 from artstore_tickets import MAX_LIFETIME, Disposition
+from artstore_transfer.contract import ASKED, answers_to_get, answers_to_head
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,7 +15,6 @@ from query_service.files.download import Downloads
 from query_service.files.limits import DownloadSlots, RequestRate
 from query_service.files.links import PATH, Links
 from query_service.http.door import Door
-from query_service.http.files import DOWNLOAD, HEADERS_OF_DOWNLOAD
 from query_service.http.stream import conditions_of, gateway_of, open_stream
 
 MAX_SECONDS: Final = int(MAX_LIFETIME.total_seconds())
@@ -40,6 +40,11 @@ class LinkAnswer(BaseModel):
 
 def router(links: Links, downloads: Downloads, slots: DownloadSlots, rate: RequestRate, door: Door) -> APIRouter:
     router = APIRouter(tags=["links"])
+    contract: dict[str, Any] = {
+        "response_model": None,
+        "response_class": Response,
+        "openapi_extra": {"parameters": ASKED},
+    }
 
     @router.post("/api/v1/files/{file_id}/links")
     async def create_link(
@@ -60,12 +65,12 @@ def router(links: Links, downloads: Downloads, slots: DownloadSlots, rate: Reque
         rate.take(followed.account)
         return await open_stream(downloads, slots, followed.account, followed.asked, gateway_of(request), _UNTOLD)
 
-    @router.get(PATH, response_model=None, responses=DOWNLOAD)
+    @router.get(PATH, responses=answers_to_get(), **contract)
     async def follow_link(request: Request, ticket: Ticket) -> Response:
         """The bytes, as `/files/{file_id}/download` gives them: ranges and conditions, no token."""
         return await stream(request, ticket)
 
-    @router.head(PATH, response_model=None, responses=HEADERS_OF_DOWNLOAD)
+    @router.head(PATH, responses=answers_to_head(), **contract)
     async def check_link(request: Request, ticket: Ticket) -> Response:
         """The headers that GET would answer with."""
         return await stream(request, ticket)

@@ -1,6 +1,7 @@
 """Handing a stream on."""
 
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Final
 
 from artstore_transfer import Conditions, Representation, answer
@@ -24,12 +25,13 @@ class ByteStream(StreamingResponse):
     """An element's answer as the client gets it. However it ends, the element's connection is let go."""
 
     def __init__(self, opened: Opened, done: Callable[[], None], headers: dict[str, str]) -> None:
-        self._opened, self._done = opened, done
-        super().__init__(opened.pieces(), status_code=opened.status, headers={**opened.headers, **headers})
+        self._opened, self._done, self._pieces = opened, done, opened.pieces()
+        super().__init__(self._pieces, status_code=opened.status, headers={**opened.headers, **headers})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            async with aclosing(self._pieces):
+                await super().__call__(scope, receive, send)
         finally:
             self._done()
             await self._opened.close()

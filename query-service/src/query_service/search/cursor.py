@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import json
 import math
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,6 +55,9 @@ def _size(value: Any) -> int:
 def _score(value: Any) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError
+    # PostgreSQL gives it in four bytes, and would make an error of what does not fit into them.
+    if struct.unpack("f", struct.pack("f", value)) != (value,):
+        raise ValueError
     return float(value)
 
 
@@ -83,7 +87,7 @@ def decode(request: SearchRequest) -> Position | None:
         padded = request.cursor + "=" * (-len(request.cursor) % 4)
         digest, key, file_id, loosely = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         position = Position(_READERS[request.order](key), UUID(hex=file_id), loosely is True)
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error, struct.error):
         raise _refused("is not a cursor of this search") from None
     if digest != _digest(request) or (position.loosely and not request.can_be_loosened):
         raise _refused("belongs to another search")

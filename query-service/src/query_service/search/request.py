@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -18,13 +19,14 @@ MAX_OFFSET = 100_000
 """Every row before it is found and thrown away. A cursor goes on for ever, at the price of the first page."""
 
 
-class Mode(StrEnum):
+class SearchMode(StrEnum):
     """How `query` is compared.
 
-    `exact`: the whole file name, or a whole tag. `partial`: each word is a part of the name, description or tags; one of
-    one or two letters is the beginning of a word there. Where nothing is found, typing errors are forgiven in names.
-    `fulltext`: words in any grammatical form in name, tags, description and metadata; `"…"`, `or` and `-` as in web
-    searches. Where nothing is found, the last word may be the beginning of one. Letter case, and ё or е, never matter.
+    `exact`: the whole file name, or a whole tag, the tag letter for letter. `partial`: each word is a part of the name,
+    description or tags; where none of them has three letters, the beginning of a word there. Where nothing is found, typing
+    errors are forgiven in names. `fulltext`: words in any grammatical form in name, tags, description and metadata; `"…"`,
+    `or` and `-` as in web searches. Where nothing is found, the last word may be the beginning of one. Letter case, and ё
+    or е, matter in tags of `exact` alone.
     """
 
     EXACT = "exact"
@@ -65,6 +67,11 @@ def _all_storable(texts: list[str]) -> list[str]:
     return [_storable(text) for text in texts]
 
 
+def _composed(text: str) -> str:
+    """As file names are stored. Names out of macOS have й in two characters, of which only one would be looked for."""
+    return unicodedata.normalize("NFC", text)
+
+
 def _bare(extension: str) -> str:
     return extension.removeprefix(".").lower()
 
@@ -74,7 +81,7 @@ def _blank_is_none(value: Any) -> Any:
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUERY), AfterValidator(_storable)]
-Words = Annotated[Text | None, BeforeValidator(_blank_is_none)]
+Words = Annotated[Annotated[Text, AfterValidator(_composed)] | None, BeforeValidator(_blank_is_none)]
 Extension = Annotated[
     str, StringConstraints(min_length=1, max_length=100), AfterValidator(_storable), AfterValidator(_bare)
 ]
@@ -87,8 +94,13 @@ class SearchRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     query: Words = None
-    mode: Mode = Mode.FULLTEXT
-    filename: Annotated[Words, Field(description="A part of the file name; all of it in mode exact")] = None
+    mode: SearchMode = SearchMode.FULLTEXT
+    filename: Annotated[
+        Words,
+        Field(
+            description="A part of the file name, one or two letters at the beginning of a word; all of it in mode exact"
+        ),
+    ] = None
     file_extension: Annotated[Extension | None, BeforeValidator(_blank_is_none)] = None
     tags: Annotated[
         Annotated[Tags, AfterValidator(_all_storable)] | None, Field(description="The file has all of these")
@@ -115,11 +127,11 @@ class SearchRequest(BaseModel):
     @property
     def by_words(self) -> bool:
         """Whether there are words to highlight, and a score to show."""
-        return self.mode is Mode.FULLTEXT and self.query is not None
+        return self.mode is SearchMode.FULLTEXT and self.query is not None
 
     @property
     def rankable(self) -> bool:
-        return self.mode is not Mode.EXACT and self.query is not None
+        return self.mode is not SearchMode.EXACT and self.query is not None
 
     @property
     def order(self) -> SortBy:
@@ -130,6 +142,6 @@ class SearchRequest(BaseModel):
         """Whether, when nothing is found, something like it may be looked for."""
         if self.query is None:
             return False
-        if self.mode is Mode.PARTIAL:
+        if self.mode is SearchMode.PARTIAL:
             return all(indexable(part) for part in parts(self.query))
-        return self.mode is Mode.FULLTEXT and beginning(self.query) is not None
+        return self.mode is SearchMode.FULLTEXT and beginning(self.query) is not None

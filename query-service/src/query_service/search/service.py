@@ -11,7 +11,7 @@ from artstore_core.errors import StorageUnavailable, ValidationFailed
 
 from query_service.search.answer import FacetValue, Found, SearchAnswer
 from query_service.search.cursor import Position, decode, encode
-from query_service.search.request import Facet, Mode, SearchRequest, SortBy
+from query_service.search.request import Facet, SearchMode, SearchRequest, SortBy
 from query_service.search.words import MAX_PARTS, MAX_WORDS, only_excludes, parts, searchable, words
 
 
@@ -75,13 +75,15 @@ async def search(index: Index, request: SearchRequest) -> SearchAnswer:
 def _check(request: SearchRequest) -> None:
     if request.sort_by is SortBy.RELEVANCE and not request.rankable:
         raise _refused("Nothing to rank by", sort_by="relevance needs mode fulltext or partial, and a query")
+    if request.filename is not None and request.mode is not SearchMode.EXACT and not searchable(request.filename):
+        raise _refused("Nothing to look for", filename="has neither a letter nor a digit")
     query = request.query or ""
-    if request.mode is Mode.PARTIAL and query:
+    if request.mode is SearchMode.PARTIAL and query:
         if len(parts(query)) > MAX_PARTS:
             raise _refused("The query is too long", query=f"has more than {MAX_PARTS} words")
         if not any(searchable(part) for part in parts(query)):
             raise _refused("Nothing to look for", query="has neither a letter nor a digit")
-    if request.mode is Mode.FULLTEXT and query:
+    if request.mode is SearchMode.FULLTEXT and query:
         if len(words(query)) > MAX_WORDS:
             raise _refused("The query is too long", query=f"has more than {MAX_WORDS} words")
         if only_excludes(query):

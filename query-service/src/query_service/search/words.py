@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,9 @@ START, STOP = "\x02", "\x03"
 """Marks around a found word, as PostgreSQL is told to set them. Taken out of the text first."""
 
 _OPERATORS: Final = frozenset('"-')  # of websearch_to_tsquery
-_SPLIT: Final = str.maketrans({char: " " for char in SEPARATORS if char not in _OPERATORS})
+_LIKE_OPERATORS: Final = "\xad˗\u2010\u2011\u2012\u2015\u2212︱︲﹘﹣－ʺ‟″〝〞＂"
+"""Hyphens and quotes that PostgreSQL folds to `-` and `"`: as such they would rule over words that they only stand in."""
+_SPLIT: Final = str.maketrans({char: " " for char in SEPARATORS + _LIKE_OPERATORS if char not in _OPERATORS})
 _HYPHEN_WITHIN: Final = re.compile(r"(?<=[^\s\"-])-+|-+(?=[\s-]|$)")
 _TOKEN: Final = re.compile(r'-?"[^"]*"?|\S+')
 _INDEXABLE: Final = re.compile(r"[^\W_]{3}")
@@ -80,8 +83,8 @@ def indexable(part: str) -> bool:
 
 
 def searchable(part: str) -> bool:
-    """Whether it has a letter or digit, without which it is in no index."""
-    return any(char.isalnum() for char in part)
+    """Whether it has a letter or digit, without which it is in no index. Those that only modify a letter fold to quotes."""
+    return any(char.isalnum() and unicodedata.category(char) != "Lm" for char in part)
 
 
 def beginning(query: str) -> tuple[str, str] | None:
