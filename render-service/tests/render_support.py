@@ -38,7 +38,7 @@ from render_service.decoders.contract import (
 )
 from render_service.decoders.tiles import MEDIA_TYPE, write_tiles
 from render_service.main import build, build_worker
-from stored_support import row_of
+from stored_support import row_of, store
 
 SECONDS = 60.0
 """How long a test waits for what must happen: far longer than it takes, so that a busy machine fails nothing."""
@@ -189,6 +189,13 @@ class Bench:
             return found
         finally:
             await connection.close()
+
+
+async def added(bench: Bench, element: str, content: bytes) -> Row:
+    row = picture_row(content)
+    await store(element, row, bench.issuer, content)
+    await bench.registry.add(row)
+    return row
 
 
 @asynccontextmanager

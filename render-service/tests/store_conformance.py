@@ -62,6 +62,13 @@ class StoreConformance:
         with pytest.raises(Missing):
             await got(store, new_key(), 0, 0)
 
+    async def test_what_lost_its_end_is_missing(self, store: RenditionStore, tmp_path: Path) -> None:
+        key = new_key()
+        await put(store, key, b"abc", tmp_path)
+        for start, stop in ((0, 10), (2, 4), (5, 10)):
+            with pytest.raises(Missing):
+                await got(store, key, start, stop)
+
     async def test_a_prefix_goes_with_all_below_it_and_nothing_else(
         self, store: RenditionStore, tmp_path: Path
     ) -> None:

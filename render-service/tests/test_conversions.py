@@ -159,3 +159,43 @@ async def test_a_file_of_another_type_has_no_previews(bench: Bench) -> None:
     )
     assert (made.status_code, made.json()["error"]["code"]) == (415, "TYPE_NOT_ALLOWED")
     await bench.look(new_id(), 404)
+
+
+async def test_a_damaged_file_is_not_given_up_for_good(bench: Bench, element: str, decoder: PictureDecoder) -> None:
+    row, other = picture_row(content := picture()), picture_row(second := picture(80, 80))
+    for one, body in ((row, content), (other, second)):
+        await store(element, one, bench.issuer, body)
+    await bench.registry.add(row)
+    await bench.look(row.file_id)
+    await bench.registry.change("UPDATE files SET status = 'damaged' WHERE file_id = $1", row.file_id)
+    async with running_worker(bench.settings, decoder):
+        job = await bench.state(row.file_id, "failed")
+        assert (job["reason"], job["permanent"]) == ("the file is damaged", False)
+        await bench.registry.change("UPDATE files SET status = 'active' WHERE file_id = $1", row.file_id)
+        await bench.registry.change("UPDATE render.jobs SET updated_at = now() - interval '1 hour'")
+        await bench.look(row.file_id)  # who looks at it has it tried again
+        await bench.state(row.file_id, "ready")
+
+
+async def test_a_damaged_file_without_previews_says_so(bench: Bench) -> None:
+    row = picture_row(picture())
+    row.status = "damaged"
+    await bench.registry.add(row)
+    assert await bench.look(row.file_id) == []
+    made = await bench.http.post(
+        "/api/v1/render-jobs", json={"file_id": str(row.file_id)}, headers=bench.issuer.bearer()
+    )
+    assert (made.status_code, made.json()["error"]["code"]) == (409, "FILE_DAMAGED")
+
+
+async def test_a_job_that_was_given_back_had_no_try(bench: Bench, element: str, decoder: PictureDecoder) -> None:
+    settings = bench.settings.model_copy(update={"max_attempts": 1, "shutdown_grace_seconds": 0})
+    row = picture_row(content := picture())
+    await store(element, row, bench.issuer, content)
+    await bench.registry.add(row)
+    for _ in range(3):  # workers that are stopped in the middle of it, as each release does
+        slow = PictureDecoder(gate=asyncio.Event())
+        async with running_worker(settings, slow):
+            await slow.started.wait()
+    async with running_worker(settings, decoder):
+        assert (await bench.state(row.file_id, "ready", "failed"))["state"] == "ready"

@@ -76,6 +76,14 @@ async def test_page_is_drawn_as_it_is(tmp_path: Path) -> None:
         near(opened(output), 0.75, 0.5, (0, 255, 0))
 
 
+async def test_form_is_drawn_with_what_was_filled_in(tmp_path: Path) -> None:
+    found, _ = await decoded(
+        made(tmp_path, "a.pdf", pdfs.form), MediaKind.PDF, tmp_path / "into", Wanted(widths=(512,))
+    )
+    field = opened(found.outputs[0]).crop(30, 100, 300, 50)
+    assert field.min() < 80
+
+
 async def test_pages_that_are_asked_for_in_the_form_that_is_asked_for(tmp_path: Path) -> None:
     source = made(tmp_path, "a.pdf", partial(pdfs.hundred_pages, pages=9))
     wanted = Wanted(widths=(512,), pages=[7, 3, 12], media_type="image/png")
@@ -91,6 +99,27 @@ async def test_poster_is_not_the_black_beginning(tmp_path: Path) -> None:
     near(opened(found.outputs[0]), 0.5, 0.5, (220, 30, 30), tolerance=30)
     assert found.technical["codec"] == "h264"
     assert (found.technical["width"], found.technical["height"], found.technical["duration"]) == (320, 180, 4.0)
+
+
+async def test_video_stands_upright_however_the_camera_was_held(tmp_path: Path) -> None:
+    found, _ = await decoded(made(tmp_path, "a.mp4", recordings.portrait), MediaKind.VIDEO, tmp_path / "into")
+    assert (found.outputs[0].width, found.outputs[0].height) == (180, 320)
+    assert (found.technical["width"], found.technical["height"]) == (180, 320)
+
+
+async def test_container_of_videos_with_sound_alone_has_a_waveform(tmp_path: Path) -> None:
+    found, _ = await decoded(made(tmp_path, "a.mp4", recordings.sound_alone), MediaKind.VIDEO, tmp_path / "into")
+    assert found.technical["audio_codec"] == "aac"
+    assert of_kind(found, RenditionKind.PREVIEW)
+
+
+async def test_heic_shows_its_primary_picture(tmp_path: Path) -> None:
+    source = made(tmp_path, "a.heic", pictures.heic_of_two)
+    found, _ = await decoded(source, MediaKind.IMAGE, tmp_path / "into", Wanted(widths=(512,)))
+    assert (found.technical["width"], found.technical["height"]) == (900, 600)
+    for output in of_kind(found, RenditionKind.PREVIEW):
+        for x, y, colour in _CORNERS:
+            near(opened(output), x, y, colour)
 
 
 async def test_waveform_is_higher_where_it_is_louder(tmp_path: Path) -> None:

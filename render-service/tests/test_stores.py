@@ -13,10 +13,14 @@ import aioboto3
 import httpx
 import pytest
 from artstore_core.errors import StorageUnavailable
+from artstore_testing.postgres import Database
 from artstore_testing.servers import free_port
+from artstore_testing.tokens import TokenIssuer
 from artstore_transfer import ByteRange
+from pydantic import SecretStr
 from render_service.clients.s3 import Bucket, S3Store
 from render_service.disk.store import DirectoryStore
+from render_support import PictureDecoder, added, picture, running_render, running_worker, settings_for
 from store_conformance import StoreConformance, new_key, put
 from swift_server import ACCESS, SECRET, missing, running_swift
 
@@ -97,3 +101,25 @@ class TestS3(StoreConformance):
                         pass
             finally:
                 await store.close()
+
+    async def test_viewers_are_sent_to_the_bucket(
+        self, bucket: Bucket, migrated: Database, issuer: TokenIssuer, element: str, tmp_path: Path
+    ) -> None:
+        settings = settings_for(
+            migrated, issuer, tmp_path, store="s3", s3_bucket=bucket.name, s3_prefix=bucket.prefix, s3_redirect=True,
+            s3_endpoint_url=bucket.endpoint_url, s3_access_key=SecretStr(ACCESS), s3_secret_key=SecretStr(SECRET),
+            s3_encryption="",
+        )  # fmt: skip
+        async with running_render(settings, migrated, issuer) as bench, running_worker(settings, PictureDecoder()):
+            await bench.registry.element("se-rw-1", element)
+            row = await added(bench, element, picture())
+            url = (await bench.ready(row.file_id))[0]["url"]
+            sent = await bench.http.get(url)
+            assert (sent.status_code, sent.headers["cache-control"]) == (307, "private, no-store")
+            head = await bench.http.head(url)
+        async with httpx.AsyncClient() as http:
+            found = await http.get(sent.headers["location"])
+            assert (found.status_code, found.headers["content-type"]) == (200, "image/webp")
+            # What is signed for GET opens nothing for HEAD: that is answered here.
+            assert (await http.head(sent.headers["location"])).status_code == 403
+        assert (head.status_code, head.headers["content-length"]) == (200, str(len(found.content)))

@@ -66,6 +66,15 @@ def long_page(path: Path) -> None:
     canvas.save()
 
 
+def rolls(path: Path, pages: int = 6) -> None:
+    """Pages eight times as long as wide, as receipts, plans and printed web pages are."""
+    canvas = Canvas(str(path), pagesize=(1000, 8000))
+    for number in range(pages):
+        canvas.rect(100, 100 + 50 * number, 800, 7000, fill=0)
+        canvas.showPage()
+    canvas.save()
+
+
 def encrypted(path: Path) -> None:
     canvas = Canvas(str(path), pagesize=A4, encrypt=StandardEncryption("reader", "owner", strength=128))
     _text(canvas, 1)
@@ -86,6 +95,14 @@ def half_and_half(path: Path) -> None:
     canvas.rect(0, 0, 200, 200, stroke=0, fill=1)
     canvas.setFillColorRGB(0, 1, 0)
     canvas.rect(200, 0, 200, 200, stroke=0, fill=1)
+    canvas.save()
+
+
+def form(path: Path) -> None:
+    """Empty but for a field that is filled in."""
+    canvas = Canvas(str(path), pagesize=(400, 200))
+    canvas.acroForm.textfield(name="name", value="FILLED IN", x=20, y=80, width=300, height=40, borderWidth=0)
+    canvas.showPage()
     canvas.save()
 
 

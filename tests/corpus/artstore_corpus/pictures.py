@@ -82,6 +82,13 @@ def heic(path: Path) -> None:
     pillow_heif.from_pillow(quarters()).save(path)
 
 
+def heic_of_two(path: Path) -> None:
+    """The second one is what it shows."""
+    found = pillow_heif.from_pillow(Image.new("RGB", (64, 64), "blue"))
+    found.add_from_pillow(quarters())
+    found.save(path, primary_index=1)
+
+
 def pages(path: Path) -> None:
     quarters().save(path, "TIFF", save_all=True, append_images=[quarters(400, 300), quarters(200, 900)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from array import array
 from fractions import Fraction
 from pathlib import Path
@@ -11,10 +12,21 @@ import av
 
 _RATE = 25
 _SOUND = 44_100
+_ONE = 1 << 16
 
 
 def mp4(path: Path) -> None:
     _video(path, "libx264")
+
+
+def portrait(path: Path) -> None:
+    """As a telephone records it that is held upright: lying, and a matrix that turns it (ISO/IEC 14496-12 §8.3.2)."""
+    mp4(path)
+    content = path.read_bytes()
+    upright = struct.pack(">9i", _ONE, 0, 0, 0, _ONE, 0, 0, 0, 1 << 30)
+    place = content.index(upright, content.index(b"tkhd"))
+    turned = struct.pack(">9i", 0, _ONE, 0, -_ONE, 0, 0, 180 * _ONE, 0, 1 << 30)
+    path.write_bytes(content[:place] + turned + content[place + len(turned) :])
 
 
 def webm(path: Path) -> None:
@@ -27,6 +39,11 @@ def mp3(path: Path) -> None:
 
 def flac(path: Path) -> None:
     _tone(path, "flac", "s16")
+
+
+def sound_alone(path: Path) -> None:
+    """In a container that usually holds a video."""
+    _tone(path, "aac", "fltp")
 
 
 def silence(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 import aioboto3
 from aiobotocore.config import AioConfig
+from aiohttp import ClientPayloadError
 from artstore_core.errors import StorageUnavailable
 from artstore_kit.logs import get_logger
 from artstore_transfer import PIECE, ByteRange
@@ -21,7 +22,7 @@ from render_service.renditions.store import Missing
 
 _log = get_logger(__name__)
 
-_NOT_THERE: Final = frozenset({"NoSuchKey", "404", "NotFound"})
+_NOT_THERE: Final = frozenset({"NoSuchKey", "404", "NotFound", "InvalidRange"})
 _PART_BYTES: Final = 8 * 1024 * 1024
 """A larger file goes in parts of this size, one after the other."""
 
@@ -96,7 +97,9 @@ class S3Store:
             answer = await client.get_object(**asked)
         body = answer["Body"]
         try:
-            while piece := await body.read(PIECE):
+            if answer["ContentLength"] != part.length:
+                raise Missing(key)
+            while piece := await _piece(body):
                 yield piece
         finally:
             body.close()
@@ -117,7 +120,8 @@ class S3Store:
             async for page in pages:
                 keys = [{"Key": found["Key"]} for found in page.get("Contents", [])]
                 if keys:
-                    await client.delete_objects(Bucket=self._bucket.name, Delete={"Objects": keys, "Quiet": True})
+                    wanted = {"Objects": keys, "Quiet": True}
+                    _all_gone(await client.delete_objects(Bucket=self._bucket.name, Delete=wanted))
 
     async def presign(self, key: str, seconds: int, media_type: str) -> str:
         client = await self._client()
@@ -163,6 +167,19 @@ class S3Store:
             return self._made
 
 
+def _all_gone(answer: Mapping[str, Any]) -> None:
+    """Objects are refused one by one, in an answer that is itself a success. Raises StorageUnavailable."""
+    if refused := answer.get("Errors"):
+        _log.warning("the bucket of previews refuses to delete", code=refused[0].get("Code"), objects=len(refused))
+        raise StorageUnavailable("The store of previews does not remove what it was told to")
+
+
+async def _piece(body: Any) -> bytes:
+    with _available():
+        found: bytes = await body.read(PIECE)
+    return found
+
+
 @contextmanager
 def _available(key: str = "") -> Iterator[None]:
     try:
@@ -173,6 +190,6 @@ def _available(key: str = "") -> Iterator[None]:
             raise Missing(key) from None
         _log.warning("the bucket of previews refuses", code=code)
         raise StorageUnavailable("The store of previews cannot be used now") from error
-    except (BotoCoreError, OSError) as error:
+    except (BotoCoreError, ClientPayloadError, OSError) as error:
         _log.warning("the bucket of previews is away", reason=type(error).__name__)
         raise StorageUnavailable("The store of previews cannot be reached now") from error

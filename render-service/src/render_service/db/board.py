@@ -72,6 +72,12 @@ class BoardRows:
     async def viewed(self, view: UUID, file_id: UUID) -> Kept | None:
         return await self._kept("get_viewed", id=view, file_id=file_id)
 
+    async def being_made(self, file_id: UUID) -> bool:
+        return await self._is("being_made", file_id=file_id)
+
+    async def is_open(self, view: UUID, file_id: UUID) -> bool:
+        return await self._is("is_open", id=view, file_id=file_id)
+
     async def renew_view(self, view: UUID, file_id: UUID, account: str, expires_at: datetime) -> UUID:
         given = {"id": view, "file_id": file_id, "account": account, "expires_at": expires_at}
         async with self._database.transaction() as connection:
@@ -82,6 +88,10 @@ class BoardRows:
         async with self._database.reading() as connection:
             row = (await connection.execute(query(name), given)).one_or_none()
         return None if row is None else job_of(row)
+
+    async def _is(self, statement: str, **given: UUID) -> bool:
+        async with self._database.reading() as connection:
+            return bool((await connection.execute(query(statement), given)).scalar_one())
 
     async def _kept(self, statement: str, **given: Any) -> Kept | None:
         async with self._database.reading() as connection:

@@ -22,6 +22,7 @@ _TYPES: Final[dict[str, TypeEngine[Any]]] = {
     "file_id": Uuid(),
     "file_ids": ARRAY(Uuid()),
     "generation": Integer(),
+    "given_back": Boolean(),
     "height": Integer(),
     "id": Uuid(),
     "limit": Integer(),

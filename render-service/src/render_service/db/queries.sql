@@ -145,19 +145,22 @@ VALUES (:id, :file_id, :name, :kind, :page, :width, :height, :media_type, :prefi
 DELETE FROM render.removals WHERE prefix = :prefix
 
 -- end_run --
--- However it went.
+-- However it went. A job that was given back unfinished had no try.
 UPDATE render.jobs SET state = :state, run = NULL, queue_id = :queue_id, reason = :reason, permanent = :permanent,
     technical = CASE WHEN CAST(:technical AS jsonb) IS NULL THEN technical ELSE :technical END, updated_at = now(),
-    done = CASE WHEN :state = 'ready' THEN coalesce(total, done) ELSE done END
+    done = CASE WHEN :state = 'ready' THEN coalesce(total, done) ELSE done END,
+    attempts = attempts - CASE WHEN :given_back THEN 1 ELSE 0 END
 WHERE id = :id AND run = :run RETURNING file_id
 
 -- live_runs --
 -- Those of these runs that still have their job.
 SELECT run FROM render.jobs WHERE run = ANY(:runs)
 
--- next_removal --
--- Something to remove, which no other worker is at.
-SELECT prefix FROM render.removals WHERE due <= now() ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED
+-- claim_removal --
+-- Something to remove, put off so that no other worker is at it; if it is not done then, it is due again.
+UPDATE render.removals SET due = now() + interval '10 minutes'
+WHERE prefix = (SELECT prefix FROM render.removals WHERE due <= now() ORDER BY due LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING prefix, due
 
 -- in_use --
 -- Whether a removal must not be: a run that takes long, or has just been published.
@@ -165,12 +168,8 @@ SELECT EXISTS (SELECT FROM render.renditions WHERE file_id = :file_id AND starts
     OR EXISTS (SELECT FROM render.jobs WHERE file_id = :file_id AND run = :run)
 
 -- removed --
--- It is gone.
-DELETE FROM render.removals WHERE prefix = :prefix
-
--- postpone_removal --
--- It is still in use, or the store is away.
-UPDATE render.removals SET due = :due WHERE prefix = :prefix
+-- It is gone, unless it is wanted to go once more.
+DELETE FROM render.removals WHERE prefix = :prefix AND due = :due
 
 -- clean_log --
 -- The queue's library writes down every step, and nothing reads it after a week.
@@ -193,6 +192,17 @@ JOIN render.jobs AS j ON j.file_id = r.file_id
 JOIN public.files AS f ON f.file_id = r.file_id
 WHERE r.file_id = :file_id AND r.name = :name
     AND f.status IN ('active', 'damaged') AND (f.expires_at IS NULL OR f.expires_at > now())
+
+-- being_made --
+-- Whether there will soon be more of a file than there is, while readers may see it.
+SELECT EXISTS (
+    SELECT FROM render.jobs AS j JOIN public.files AS f ON f.file_id = j.file_id
+    WHERE j.file_id = :file_id AND j.state IN ('waiting', 'converting')
+        AND f.status IN ('active', 'damaged') AND (f.expires_at IS NULL OR f.expires_at > now()))
+
+-- is_open --
+-- Whether such a way leads to this file now.
+SELECT EXISTS (SELECT FROM render.views WHERE id = :id AND file_id = :file_id AND expires_at > now())
 
 -- renew_view --
 -- The way to a file's tiles for one account: the same one for as long as it is renewed in time.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from artstore_postgres.engine import Postgres
@@ -10,28 +9,25 @@ from artstore_postgres.engine import Postgres
 from render_service.db.queries import query
 from render_service.renditions.store import RenditionStore
 
-_LATER = timedelta(minutes=10)
-
 
 class RemovalRows:
     def __init__(self, database: Postgres) -> None:
         self._database = database
 
     async def next(self, store: RenditionStore) -> bool:
-        # The row stays locked while the store works: no other worker is at it, and if this one dies it is due again.
         async with self._database.transaction() as connection:
-            row = (await connection.execute(query("next_removal"))).one_or_none()
+            row = (await connection.execute(query("claim_removal"))).one_or_none()
             if row is None:
                 return False
             file_id, run = _of(row.prefix)
             given = {"file_id": file_id, "run": run, "prefix": row.prefix}
-            if (await connection.execute(query("in_use"), given)).scalar_one():
-                later = {"prefix": row.prefix, "due": datetime.now(UTC) + _LATER}
-                await connection.execute(query("postpone_removal"), later)
-            else:
-                await store.remove_all(row.prefix)
-                await connection.execute(query("removed"), {"prefix": row.prefix})
-            return True
+            in_use = (await connection.execute(query("in_use"), given)).scalar_one()
+        if not in_use:
+            # In no transaction: whoever follows the registry waits for the oldest one, and a store may hang for minutes.
+            await store.remove_all(row.prefix)
+            async with self._database.transaction() as connection:
+                await connection.execute(query("removed"), {"prefix": row.prefix, "due": row.due})
+        return True
 
     async def clean(self) -> None:
         async with self._database.transaction() as connection:

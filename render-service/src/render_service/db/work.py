@@ -105,6 +105,7 @@ class WorkRows:
             "id": run.job.id, "run": run.id, "state": state.value, "reason": outcome.reason,
             "permanent": outcome.permanent, "technical": outcome.technical,
             "queue_id": run.number if again is not None else None,
+            "given_back": outcome.given_back,
         }  # fmt: skip
         async with self._database.transaction() as connection:
             if (await connection.execute(query("end_run"), given)).one_or_none() is None:

@@ -21,6 +21,7 @@ from render_service.decoders.contract import (
     RenditionKind,
     Wanted,
 )
+from render_service.decoders.failures import explained
 from render_service.decoders.pictures import Pictures
 from render_service.decoders.streams import described, known, opened
 
@@ -37,7 +38,7 @@ _FULL: Final = 32768
 Peak = tuple[int, int]
 
 
-def decode_audio(source: Path, wanted: Wanted, into: Path, _limits: Limits, step: Progress, ready: Ready) -> Decoded:
+def decode_audio(source: Path, wanted: Wanted, into: Path, limits: Limits, step: Progress, ready: Ready) -> Decoded:
     with opened(source) as container:
         stream = known(container.streams.audio)
         if stream is None:
@@ -49,7 +50,7 @@ def decode_audio(source: Path, wanted: Wanted, into: Path, _limits: Limits, step
     technical.setdefault("duration", round(len(peaks) * _SLICE / _RATE, 2))
     drawing = _drawing(_columns(peaks))
     image = pyvips.Image.svgload_buffer(drawing, scale=max(wanted.widths) / _COLUMNS).copy_memory()
-    with Pictures(into, wanted, ready) as pictures:
+    with explained(limits), Pictures(into, wanted, ready, limits.threads_here) as pictures:
         pictures.add(image, RenditionKind.PREVIEW, thumb=True)
     step(1, 1)
     return Decoded(pictures.made, technical)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from render_service.decoders.contract import (
     Progress,
     Ready,
     Wanted,
+    too_large,
 )
 from render_service.decoders.wire import Failed, Finished, Made, Step, Task
 
@@ -50,7 +52,9 @@ class _Telling:
             self._say(Failed(reason=f"takes more than {task.limits.memory_bytes // 2**20} MiB of memory"))
         except OSError as error:
             # The disk that it writes to, not the file: another try may find it in order.
-            self._say(Failed(reason=f"could not be written: {error.strerror}", permanent=False))
+            why = f"could not be written: {error.strerror}"
+            known = too_large(task.limits) if error.errno == errno.EFBIG else DecodeFailed(why, permanent=False)
+            self._say(Failed(reason=known.reason, permanent=known.permanent))
         else:
             self._say(Finished(decoded=decoded))
 

@@ -29,11 +29,16 @@ def confine(limits: Limits) -> None:
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     cut_network(libc)
     _limit(resource.RLIMIT_DATA, limits.memory_bytes)
-    # The kernel says SIGXCPU at the first and kills at the second: only the first says why.
-    _limit(resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 5)
+    # The kernel says SIGXCPU at the first and kills at the second: only the first says why, and `allow_pages` can raise it.
+    _limit(resource.RLIMIT_CPU, limits.cpu_seconds, limits.of_pages(limits.pages).cpu_seconds + 5)
     _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
+
+
+def allow_pages(limits: Limits, pages: int) -> None:
+    """More time, for a document of so many: what is enough for a picture is not for a book."""
+    _limit(resource.RLIMIT_CPU, limits.of_pages(pages).cpu_seconds, limits.of_pages(limits.pages).cpu_seconds + 5)
 
 
 def cut_network(libc: ctypes.CDLL) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,27 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one decoding. `seconds` on the clock; `pixels` of one picture; `file_bytes` written in all."""
+    """Of one decoding. `seconds` on the clock; `page_seconds` more of both times for each page of a document; `pixels` of one
+    picture; `file_bytes` of each file that is written; `threads`: each takes memory of its own, so not as many as a large
+    machine has processors."""
 
     memory_bytes: int = 512 * 1024 * 1024
     cpu_seconds: int = 120
     seconds: float = 180
+    page_seconds: int = 2
     pixels: int = 1_000_000_000
     pages: int = 2000
     file_bytes: int = 2 * 1024**3
+    threads: int = 4
+
+    def of_pages(self, pages: int) -> Limits:
+        """Those of a document of so many; never more than those of the longest that is taken."""
+        more = self.page_seconds * min(pages, self.pages)
+        return replace(self, seconds=self.seconds + more, cpu_seconds=self.cpu_seconds + more)
+
+    @property
+    def threads_here(self) -> int:
+        return min(self.threads, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +100,7 @@ class DecodeFailed(Exception):
     def __init__(self, reason: str, *, permanent: bool) -> None:
         super().__init__(reason)
         self.reason, self.permanent = reason, permanent
+
+
+def too_large(limits: Limits) -> DecodeFailed:
+    return DecodeFailed(f"one of its pictures takes more than {limits.file_bytes // 2**20} MiB", permanent=True)

@@ -11,9 +11,10 @@ from render_service.decoders.contract import DecodeFailed
 
 
 def unpacked(source: Path, target: Path) -> Path:
-    """Writes its first picture as a plain TIFF, upright, with its colour profile. Raises DecodeFailed."""
+    """Writes its primary picture as a plain TIFF, upright, with its colour profile. Raises DecodeFailed."""
     try:
-        picture = pillow_heif.read_heif(source, convert_hdr_to_8bit=True)[0].to_pillow()
+        found = pillow_heif.read_heif(source, convert_hdr_to_8bit=True)
+        picture = found[found.primary_index].to_pillow()
     except (ValueError, EOFError, OSError, SyntaxError, RuntimeError) as error:
         raise DecodeFailed("damaged image", permanent=True) from error
     if picture.mode not in {"L", "RGB", "RGBA"}:

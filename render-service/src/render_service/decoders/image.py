@@ -8,6 +8,7 @@ from typing import Any, Final
 import pyvips
 
 from render_service.decoders import tiles
+from render_service.decoders.confine import allow_pages
 from render_service.decoders.contract import (
     Decoded,
     DecodeFailed,
@@ -18,6 +19,7 @@ from render_service.decoders.contract import (
     RenditionKind,
     Wanted,
 )
+from render_service.decoders.failures import explained
 from render_service.decoders.heic import unpacked
 from render_service.decoders.pictures import LONGEST_WEBP, WEBP, Pictures, save
 
@@ -30,15 +32,11 @@ _SVG_SIDE: Final = 2048
 _MOST_SVG_SCALE: Final = 32.0
 _MOST_WEBP_PIXELS: Final = 100_000_000
 """A larger picture is looked at by its tiles."""
-_TRUNCATED: Final = ("truncated", "premature end", "unexpected end", "end of stream", "incomplete", "read error", "eof")
-_OUT_OF_MEMORY: Final = ("out of memory", "unable to malloc", "cannot allocate")
 
 
 def decode_image(source: Path, wanted: Wanted, into: Path, limits: Limits, step: Progress, ready: Ready) -> Decoded:
-    try:
+    with explained(limits):
         return _decoded(source, wanted, into, limits, step, ready)
-    except pyvips.Error as error:
-        raise _understood(error, limits) from error
 
 
 def _decoded(source: Path, wanted: Wanted, into: Path, limits: Limits, step: Progress, ready: Ready) -> Decoded:
@@ -51,8 +49,8 @@ def _decoded(source: Path, wanted: Wanted, into: Path, limits: Limits, step: Pro
     _check(header, count, limits)
     technical = _technical(header, count)
     if count > 1:
-        return Decoded(_pages(source, count, wanted, into, step, ready), technical)
-    with Pictures(into, wanted, ready) as pictures:
+        return Decoded(_pages(source, count, wanted, into, limits, step, ready), technical)
+    with Pictures(into, wanted, ready, limits.threads_here) as pictures:
         pictures.add(_upright(source, max(wanted.widths)), RenditionKind.PREVIEW, thumb=True)
         if wanted.tiles:
             pictures.submit(lambda: _tiles(source, into))
@@ -62,10 +60,13 @@ def _decoded(source: Path, wanted: Wanted, into: Path, limits: Limits, step: Pro
     return Decoded(pictures.made, technical)
 
 
-def _pages(source: Path, count: int, wanted: Wanted, into: Path, step: Progress, ready: Ready) -> list[Output]:
+def _pages(
+    source: Path, count: int, wanted: Wanted, into: Path, limits: Limits, step: Progress, ready: Ready
+) -> list[Output]:
     """Of a TIFF of several, as of a document."""
     numbers = range(1, count + 1) if wanted.pages is None else [page for page in wanted.pages if 1 <= page <= count]
-    with Pictures(into, wanted, ready) as pictures:
+    allow_pages(limits, len(numbers))
+    with Pictures(into, wanted, ready, limits.threads_here) as pictures:
         for done, number in enumerate(numbers, 1):
             image = _upright(source, max(wanted.widths), page=number - 1)
             pictures.add(image, RenditionKind.PAGE, number, thumb=number == 1)
@@ -169,14 +170,3 @@ def _technical(image: pyvips.Image, pages: int) -> dict[str, Any]:
 
 def _bits(image: pyvips.Image) -> int:
     return {"uchar": 8, "ushort": 16}.get(image.format, 32)
-
-
-def _understood(error: pyvips.Error, limits: Limits) -> DecodeFailed:
-    said = f"{error.message} {error.detail}".lower()
-    if any(sign in said for sign in _OUT_OF_MEMORY):
-        return DecodeFailed(f"takes more than {limits.memory_bytes // 2**20} MiB of memory", permanent=True)
-    if "not a known file format" in said or "not in a known format" in said:
-        return DecodeFailed("not a picture of a kind that is known here", permanent=True)
-    if any(sign in said for sign in _TRUNCATED):
-        return DecodeFailed("truncated image", permanent=True)
-    return DecodeFailed("damaged image", permanent=True)

@@ -7,13 +7,14 @@ document that it could not take, and after so many that went well; such a docume
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 import signal
 import sys
 import zipfile
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from artstore_kit.logs import get_logger
 from pydantic import TypeAdapter
 
 from render_service.decoders.contract import DecodeFailed, Limits
+from render_service.decoders.surroundings import surroundings
 
 _log = get_logger(__name__)
 
@@ -71,16 +73,14 @@ class Office:
         async with self._turn:
             try:
                 await self._by_the_warm_one(self._program, source, target, limits)
+            except asyncio.CancelledError:
+                # It would go on with what nobody waits for any more, and the next document would wait for that.
+                await self._ended()
+                raise
             except DecodeFailed:
                 # What was before it may be to blame: once more, alone.
                 await self._ended()
                 await self._by_a_fresh_one(self._program, source, target, limits)
-
-    async def warm_up(self) -> None:
-        """So that the first document need not wait."""
-        if self._program is not None:
-            async with self._turn:
-                await self._running(self._program)
 
     async def aclose(self) -> None:
         async with self._turn:
@@ -91,7 +91,7 @@ class Office:
         code = await warm.print(source, target, limits)
         if code != 0:
             _log.info("an office document went wrong", code=code)
-            raise DecodeFailed(_why(code), permanent=True)
+            raise _why(code)
         if warm.documents >= _DOCUMENTS:
             await self._ended()
 
@@ -102,7 +102,7 @@ class Office:
         finally:
             await fresh.end()
         if code != 0:
-            raise DecodeFailed(_why(code), permanent=True)
+            raise _why(code)
 
     async def _running(self, program: Path) -> _Warm:
         if self._warm is None or not self._warm.alive:
@@ -119,8 +119,11 @@ class Office:
 class _Warm:
     """A LibreOffice that listens on a pipe of its own."""
 
-    def __init__(self, process: Process, command: Sequence[str], pipe: str, profile: Path) -> None:
-        self._process, self._command, self._pipe, self._profile = process, command, pipe, profile
+    def __init__(
+        self, process: Process, command: Sequence[str], environment: Mapping[str, str], pipe: str, profile: Path
+    ) -> None:
+        self._process, self._command, self._environment = process, command, environment
+        self._pipe, self._profile = pipe, profile
         self.documents = 0
 
     @classmethod
@@ -143,7 +146,8 @@ class _Warm:
             f"-env:UserInstallation={profile.as_uri()}",
             f"--accept=pipe,name={pipe};urp;",
         ]
-        return cls(await _group(command), command, pipe, profile)
+        environment = surroundings(profile, limits)
+        return cls(await _group(command, environment), command, environment, pipe, profile)
 
     @property
     def alive(self) -> bool:
@@ -162,6 +166,7 @@ class _Warm:
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,
+            env=self._environment,
         )
         restarting = asyncio.create_task(self._restart_if_wanted())
         try:
@@ -177,7 +182,7 @@ class _Warm:
 
     async def _restart_if_wanted(self) -> None:
         while await self._process.wait() == _RESTART_WANTED:
-            self._process = await _group(self._command)
+            self._process = await _group(self._command, self._environment)
 
     async def end(self) -> None:
         with suppress(ProcessLookupError):
@@ -187,16 +192,24 @@ class _Warm:
 
     def _sweep(self) -> None:
         shutil.rmtree(self._profile, ignore_errors=True)
-        # Where LibreOffice makes its pipes, whatever TMPDIR says; one that is killed leaves its own.
-        for left in Path("/tmp").glob(f"OSL_PIPE_*_{self._pipe}"):
-            left.unlink(missing_ok=True)
+        # Where LibreOffice makes its pipes, whatever TMPDIR says; one that is killed leaves its own: ours, and the one by which
+        # a second start finds the first.
+        for pipe in (self._pipe, _instance(self._profile)):
+            for left in Path("/tmp").glob(f"OSL_PIPE_*_{pipe}"):
+                left.unlink(missing_ok=True)
 
 
-async def _group(command: Sequence[str]) -> Process:
+async def _group(command: Sequence[str], environment: Mapping[str, str]) -> Process:
     """Of its own, so that what it starts ends with it."""
     return await asyncio.create_subprocess_exec(
-        *command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+        *command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, env=environment, start_new_session=True
     )
+
+
+def _instance(profile: Path) -> str:
+    """The pipe's name (LibreOffice, desktop/source/app/officeipcthread.cxx)."""
+    digest = hashlib.md5(profile.as_uri().encode("utf-16-le"), usedforsecurity=False).digest()
+    return "SingleOfficeIPC_" + "".join(f"{byte:x}" for byte in digest)
 
 
 def found_program() -> Path | None:
@@ -237,11 +250,14 @@ def _lay_out(profile: Path) -> None:
     (user / "registrymodifications.xcu").write_text(_PROFILE.format(items=items))
 
 
-def _why(code: int | None) -> str:
+def _why(code: int | None) -> DecodeFailed:
     match code:
         case None:
-            return "takes too long to be made into a PDF"
+            return DecodeFailed("takes too long to be made into a PDF", permanent=True)
         case 2 | 3:
-            return "LibreOffice cannot read it"
+            return DecodeFailed("LibreOffice cannot read it", permanent=True)
+        case 4:
+            # The machine's fault, not the document's.
+            return DecodeFailed("LibreOffice did not start", permanent=False)
         case _:
-            return "LibreOffice broke down on it"
+            return DecodeFailed("LibreOffice broke down on it", permanent=True)

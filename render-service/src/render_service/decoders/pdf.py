@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pypdfium2
 import pyvips
 from pypdfium2 import raw
 
+from render_service.decoders.confine import allow_pages
 from render_service.decoders.contract import (
     Decoded,
     DecodeFailed,
@@ -20,6 +22,7 @@ from render_service.decoders.contract import (
     RenditionKind,
     Wanted,
 )
+from render_service.decoders.failures import explained
 from render_service.decoders.pictures import LONGEST_WEBP, Pictures
 
 _MOST_PIXELS: Final = 50_000_000
@@ -40,9 +43,10 @@ def decode_pdf(source: Path, wanted: Wanted, into: Path, limits: Limits, step: P
     if count > limits.pages:
         raise DecodeFailed(f"has {count} pages, more than {limits.pages}", permanent=True)
     numbers = _numbers(wanted.pages, count)
-    with Pictures(into, wanted, ready) as pictures:
+    allow_pages(limits, len(numbers))
+    with explained(limits), Pictures(into, wanted, ready, limits.threads_here) as pictures:
         for done, number in enumerate(numbers, 1):
-            image = _drawn(document, number, max(wanted.widths))
+            image = _drawn(document, number, max(wanted.widths), pictures.room)
             pictures.add(image, RenditionKind.PAGE, number, thumb=number == 1)
             pictures.whole(lambda done=done: step(done, len(numbers)))  # type: ignore[misc]
     return Decoded(pictures.made, {"pages": count, **_size(document)})
@@ -50,9 +54,12 @@ def decode_pdf(source: Path, wanted: Wanted, into: Path, limits: Limits, step: P
 
 def _opened(source: Path) -> pypdfium2.PdfDocument:
     try:
-        return pypdfium2.PdfDocument(source)
+        document = pypdfium2.PdfDocument(source)
     except pypdfium2.PdfiumError as error:
         raise DecodeFailed(_MESSAGES.get(error.err_code, "a PDF that cannot be read"), permanent=True) from error
+    with suppress(pypdfium2.PdfiumError):
+        document.init_forms()  # else forms are drawn without what was filled in
+    return document
 
 
 def _numbers(pages: Sequence[int] | None, count: int) -> list[int]:
@@ -64,11 +71,12 @@ def _numbers(pages: Sequence[int] | None, count: int) -> list[int]:
     return found
 
 
-def _drawn(document: pypdfium2.PdfDocument, number: int, width: int) -> pyvips.Image:
+def _drawn(document: pypdfium2.PdfDocument, number: int, width: int, room: Callable[[int], None]) -> pyvips.Image:
     try:
         page = document[number - 1]
         try:
             scale = _scale(page.get_size(), width)
+            room(math.ceil(page.get_width() * scale) * math.ceil(page.get_height() * scale))
             bitmap = page.render(scale=scale, rev_byteorder=True, maybe_alpha=False, prefer_bgrx=True)
         finally:
             page.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,9 @@ LONGEST_WEBP: Final = 16_383
 _QUALITY: Final = 80
 _EFFORT: Final = 1
 """Of 0 to 6. A page takes a third of the time that effort 4 takes, and a few per cent more bytes."""
+_PIXEL_BYTES: Final = 4
+_MOST_HELD: Final = 128 * 1024 * 1024
+"""Bytes. Five pages as they usually are, or one of a roll."""
 _SUFFIXES: Final = {WEBP: "webp", PNG: "png"}
 
 
@@ -48,33 +50,44 @@ def narrowed(image: pyvips.Image, width: int) -> pyvips.Image:
 class Pictures:
     """Writes pictures into a directory in threads of its own; tells of each one that is whole, in their order.
 
-    `add` waits while as many as there are threads are still to be written: what is decoded takes memory until then.
+    `add` waits while as many as there are threads are still to be written, and `room` while they are too large together: what
+    is decoded takes memory until then.
     """
 
-    def __init__(self, into: Path, wanted: Wanted, ready: Ready) -> None:
+    def __init__(self, into: Path, wanted: Wanted, ready: Ready, threads: int) -> None:
         self._into, self._wanted, self._ready = into, wanted, ready
-        threads = os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(threads)
         self._most = threads + 1
-        self._under_way: deque[tuple[Future[list[Output]], Callable[[], None]]] = deque()
+        self._under_way: deque[tuple[Future[list[Output]], Callable[[], None], int]] = deque()
+        self._held = 0
         self.made: list[Output] = []
 
     def add(self, image: pyvips.Image, kind: RenditionKind, page: int | None = None, *, thumb: bool = False) -> None:
         """In every width that is wanted. Raises what an earlier one failed with."""
-        self.submit(lambda: self._written(image, kind, page, thumb))
+        self.submit(lambda: self._written(image, kind, page, thumb), size=image.width * image.height * _PIXEL_BYTES)
 
-    def submit(self, work: Callable[[], list[Output]], done: Callable[[], None] = lambda: None) -> None:
+    def room(self, pixels: int) -> None:
+        """Waits until so many more can be held; to be called before they are drawn."""
+        while self._under_way and self._held + pixels * _PIXEL_BYTES > _MOST_HELD:
+            self._take()
+
+    def submit(
+        self, work: Callable[[], list[Output]], done: Callable[[], None] = lambda: None, *, size: int = 0
+    ) -> None:
         while len(self._under_way) >= self._most:
             self._take()
-        self._under_way.append((self._pool.submit(work), done))
+        self._held += size
+        self._under_way.append((self._pool.submit(work), done, size))
 
     def whole(self, done: Callable[[], None]) -> None:
         """Calls it once all that was added before is whole."""
         self.submit(list, done)
 
     def _take(self) -> None:
-        future, done = self._under_way.popleft()
-        for output in future.result():
+        future, done, size = self._under_way.popleft()
+        found = future.result()
+        self._held -= size
+        for output in found:
             self.made.append(output)
             self._ready(output)
         done()
@@ -96,6 +109,8 @@ class Pictures:
         return Output(kind, path, media_type, image.width, image.height, page)
 
     def __enter__(self) -> Self:
+        # libvips keeps the last hundred results with all that they were made of, for who asks again: nobody does here.
+        pyvips.cache_set_max(0)
         return self
 
     def __exit__(

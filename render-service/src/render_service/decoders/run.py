@@ -13,6 +13,7 @@ from typing import Final
 
 from render_service.decoders.contract import Decoded, DecodeFailed, Limits, MediaKind, Output, Progress, Ready, Wanted
 from render_service.decoders.office import Office
+from render_service.decoders.surroundings import surroundings
 from render_service.decoders.wire import MESSAGE, Failed, Finished, Made, Step, Task
 
 _LONGEST_LINE: Final = 4 * 1024 * 1024
@@ -35,27 +36,26 @@ async def decode(
 
     Raises DecodeFailed, whose reason a person understands.
     """
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "render_service.decoders.child",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=_LONGEST_LINE,
-    )
+    child = await _started(into, limits)
     said: deque[str] = deque(maxlen=_STDERR_KEPT)
+    task = Task(source=source, kind=kind, wanted=wanted, into=into, limits=limits)
+    begun, given = asyncio.get_running_loop().time(), limits
+
+    def step(done: int, total: int) -> None:
+        nonlocal given
+        given = limits.of_pages(total)
+        if not clock.expired():
+            clock.reschedule(begun + given.seconds)
+        progress(done, total)
+
     try:
-        async with asyncio.timeout(limits.seconds), asyncio.TaskGroup() as both:
-            both.create_task(_listen(child, said))
-            told = both.create_task(
-                _converse(
-                    child, Task(source=source, kind=kind, wanted=wanted, into=into, limits=limits), progress, ready
-                )
-            )
-        code = await child.wait()
+        async with asyncio.timeout_at(begun + given.seconds) as clock:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_listen(child, said))
+                told = both.create_task(_converse(child, task, step, ready))
+            code = await child.wait()
     except TimeoutError:
-        raise DecodeFailed(f"takes more than {limits.seconds:g} seconds", permanent=True) from None
+        raise DecodeFailed(f"takes more than {given.seconds:g} seconds", permanent=True) from None
     finally:
         with suppress(ProcessLookupError):
             child.kill()
@@ -67,7 +67,20 @@ async def decode(
         case Failed(reason=reason, permanent=permanent):
             raise DecodeFailed(reason, permanent=permanent)
         case _:
-            raise _of_a_death(code, said, limits)
+            raise _of_a_death(code, said, given)
+
+
+async def _started(into: Path, limits: Limits) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "render_service.decoders.child",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=_LONGEST_LINE,
+        env=surroundings(into, limits),
+    )
 
 
 async def _converse(
@@ -118,8 +131,6 @@ def _of_a_death(code: int, said: deque[str], limits: Limits) -> DecodeFailed:
         return DecodeFailed(f"takes more than {limits.memory_bytes // 2**20} MiB of memory", permanent=True)
     if code == -signal.SIGXCPU:
         return DecodeFailed(f"takes more than {limits.cpu_seconds} seconds of processor time", permanent=True)
-    if code == -signal.SIGXFSZ:
-        return DecodeFailed(f"its pictures take more than {limits.file_bytes // 2**20} MiB", permanent=True)
     if code == -signal.SIGKILL:
         # Not by us: the system needed the memory, or somebody stopped the worker.
         return DecodeFailed("was stopped by the system", permanent=False)

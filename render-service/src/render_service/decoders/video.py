@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from render_service.decoders.audio import decode_audio
 from render_service.decoders.contract import (
     Decoded,
     DecodeFailed,
@@ -20,6 +21,7 @@ from render_service.decoders.contract import (
     RenditionKind,
     Wanted,
 )
+from render_service.decoders.failures import explained
 from render_service.decoders.pictures import Pictures
 from render_service.decoders.streams import described, known, opened
 
@@ -33,14 +35,20 @@ _MOST_FRAMES: Final = 300
 def decode_video(source: Path, wanted: Wanted, into: Path, limits: Limits, step: Progress, ready: Ready) -> Decoded:
     with opened(source) as container:
         stream = known(container.streams.video)
+        if stream is None and known(container.streams.audio) is not None:
+            # A container of videos may hold sound alone: what a browser records of a voice is `video/webm` by its bytes.
+            return decode_audio(source, wanted, into, limits, step, ready)
         if stream is None:
             raise DecodeFailed("a video without a picture that can be read here", permanent=True)
         technical = described(container)
         if stream.codec_context.width * stream.codec_context.height > limits.pixels:
             raise DecodeFailed("has more pixels than are taken", permanent=True)
-        stream.thread_type = "AUTO"
-        image = _picture(_poster(container, stream), stream)
-    with Pictures(into, wanted, ready) as pictures:
+        stream.thread_type, stream.codec_context.thread_count = "AUTO", limits.threads_here
+        poster = _poster(container, stream)
+        image = _picture(poster, stream)
+    if round(poster.rotation) % 180:
+        technical |= {"width": technical["height"], "height": technical["width"]}
+    with explained(limits), Pictures(into, wanted, ready, limits.threads_here) as pictures:
         pictures.add(image, RenditionKind.PREVIEW, thumb=True)
     step(1, 1)
     return Decoded(pictures.made, technical)

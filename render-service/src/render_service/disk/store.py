@@ -36,9 +36,13 @@ class DirectoryStore:
         try:
             with _available():
                 file = await asyncio.to_thread(self._path(key).open, "rb")
+                size = os.fstat(file.fileno()).st_size
         except FileNotFoundError:
             raise Missing(key) from None
         with file:
+            if size < part.stop:
+                # Its name survived a power cut, and its bytes did not.
+                raise Missing(key)
             await asyncio.to_thread(file.seek, part.start)
             left = part.length
             while left and (piece := await asyncio.to_thread(file.read, min(left, PIECE))):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from artstore_core.errors import NotFound
 from artstore_transfer import Conditions, Representation, answer
+from artstore_transfer.contract import ASKED, Answers, answers_to_get, answers_to_head
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
@@ -26,12 +27,11 @@ PRIVATE: Final = {
     "Referrer-Policy": "no-referrer",
 }
 _PRESIGNED_SECONDS: Final = 300
-_BYTES: Final = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "The whole rendition", "content": {"image/*": _BYTES}},
-    206: {"description": "The part asked for", "content": {"image/*": _BYTES}},
-    304: {"description": "Not modified"},
-    307: {"description": "Where the store itself gives it out"},
+_ELSEWHERE: Final[Answers] = {307: {"description": "Where the store itself gives it out"}}
+_CONTRACT: Final[dict[str, Any]] = {
+    "response_model": None,
+    "response_class": Response,
+    "openapi_extra": {"parameters": ASKED},
 }
 
 
@@ -45,7 +45,7 @@ def router(viewing: Viewing, store: RenditionStore, *, redirect: bool) -> APIRou
         kept = await viewing.kept(file_id, name)
         if kept.rendition.kind is RenditionKind.TILE:
             raise NotFound("There is no such rendition")
-        if presigns is not None:
+        if presigns is not None and request.method == "GET":  # which is the one method that its signature is for
             if not await store.has(kept.rendition.key):
                 raise await viewing.lost(kept)
             url = await presigns.presign(kept.rendition.key, _PRESIGNED_SECONDS, kept.rendition.media_type)
@@ -66,12 +66,12 @@ def router(viewing: Viewing, store: RenditionStore, *, redirect: bool) -> APIRou
             raise await viewing.lost(kept) from None
         return StreamingResponse(_joined(first, pieces), found.status, headers)
 
-    @router.get("/{file_id}/content/{name}", response_model=None, responses=_ANSWERS)
+    @router.get("/{file_id}/content/{name}", responses=answers_to_get("image/*") | _ELSEWHERE, **_CONTRACT)
     async def get_rendition(request: Request, file_id: UUID, name: Name, ticket: Ticket) -> Response:
         """The bytes. One range and conditions are honoured; 503 where they are lost and are being made again."""
         return await give(request, file_id, name, ticket)
 
-    @router.head("/{file_id}/content/{name}", response_model=None, responses={200: {"description": "As GET's"}})
+    @router.head("/{file_id}/content/{name}", responses=answers_to_head(), **_CONTRACT)
     async def check_rendition(request: Request, file_id: UUID, name: Name, ticket: Ticket) -> Response:
         """The headers that GET would answer with."""
         return await give(request, file_id, name, ticket)

@@ -42,7 +42,7 @@ class _Stream(StreamingResponse):
 def router(viewing: Viewing, jobs: JobOf, feeds: Feeds, guard: Guard, patience: Patience) -> APIRouter:
     router = APIRouter(prefix=BASE, tags=["renditions"])
 
-    @router.get("/{file_id}/events", response_model=None, responses=_STREAM)
+    @router.get("/{file_id}/events", response_model=None, response_class=Response, responses=_STREAM)
     async def follow_conversion(
         file_id: UUID,
         credentials: Credentials,
@@ -56,7 +56,7 @@ def router(viewing: Viewing, jobs: JobOf, feeds: Feeds, guard: Guard, patience: 
             guard.check(await guard.authenticate(credentials), Scope.FILES_READ)
         job = await viewing.wanted(await viewing.readable(file_id))
         if job is None:
-            raise NotFound("There are no previews of files of this type")
+            raise NotFound("There are no previews of this file")
         if is_over(job, last_event_id):
             return Response(status_code=204)
         place = ExitStack()

@@ -28,6 +28,12 @@ _TILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The tile", "content": {TILE_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
     304: {"description": "Not modified"},
 }
+_DZI: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The descriptor", "content": {"application/xml": {"schema": {"type": "string"}}}}
+}
+_INFO: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The information", "content": {"application/ld+json": {"schema": {"type": "object"}}}}
+}
 
 
 def router(packs: Packs, ways: Ways) -> APIRouter:
@@ -43,7 +49,7 @@ def router(packs: Packs, ways: Ways) -> APIRouter:
             return Response(status_code=304, headers=headers)
         return Response(await packs.tile(view, kept, pack, tile), media_type=TILE_MEDIA_TYPE, headers=headers)
 
-    @router.get("/image.dzi", response_class=Response)
+    @router.get("/image.dzi", response_class=Response, responses=_DZI)
     async def get_dzi(file_id: UUID, view: View) -> Response:
         """The Deep Zoom descriptor; its tiles are at `image_files/{level}/{column}_{row}.jpg` beside it."""
         _, pack = await packs.find(view, file_id)
@@ -63,7 +69,7 @@ def router(packs: Packs, ways: Ways) -> APIRouter:
         await packs.find(view, file_id)
         return RedirectResponse(f"{ways.public_url}{BASE}/{file_id}/tiles/{view}/iiif/info.json", 303)
 
-    @router.get("/iiif/info.json", response_class=JSONResponse)
+    @router.get("/iiif/info.json", response_class=Response, responses=_INFO)
     async def get_info(file_id: UUID, view: View) -> Response:
         """The image's information (IIIF Image API 3.0 §5), at level 0."""
         _, pack = await packs.find(view, file_id)

@@ -61,11 +61,11 @@ def traced(convert: Convert, tracing: Tracing) -> Convert:
 
 
 class _GivenUp(Exception):
-    """`reason` is for people."""
+    """`reason` is for people; `permanent` unless the file may be in order again some day."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, permanent: bool = True) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.permanent = reason, permanent
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Conversion:
         try:
             return Outcome(technical=await self._convert(run))
         except _GivenUp as known:
-            return Outcome(known.reason, permanent=True)
+            return Outcome(known.reason, permanent=known.permanent)
         except DecodeFailed as failed:
             return Outcome(failed.reason, permanent=True) if failed.permanent else self._again(run, failed.reason)
         except ArtStoreError as error:
@@ -150,7 +150,7 @@ def _convertible(source: Source | None, max_bytes: int) -> Source:
     if source is None or source.status in (FileStatus.DELETED, FileStatus.EXPIRED):
         raise _GivenUp("the file is deleted")
     if source.status is FileStatus.DAMAGED:
-        raise _GivenUp("the file is damaged")
+        raise _GivenUp("the file is damaged", permanent=False)
     if source.size > max_bytes:
         raise _GivenUp(f"the file is larger than {max_bytes // 1024**2} MiB")
     return source

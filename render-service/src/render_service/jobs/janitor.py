@@ -19,7 +19,8 @@ _CLEAN_EVERY: Final = 720
 
 class Removals(Protocol):
     async def next(self, store: RenditionStore) -> bool:
-        """Removes one prefix that is due and not in use; False when there is none. Raises StorageUnavailable."""
+        """Removes one prefix that is due and not in use; False when there is none. Raises StorageUnavailable; what the store
+        did not remove is due again later, behind what waits."""
         ...
 
     async def clean(self) -> None: ...

@@ -36,12 +36,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. `again_in` is set where it is to be tried once more; then `reason` says why."""
+    """How a run ended. `again_in` is set where it is to be tried once more; then `reason` says why, or there is none: it was
+    given back unfinished."""
 
     reason: str | None = None
     permanent: bool = False
     again_in: timedelta | None = None
     technical: Mapping[str, Any] | None = None
+
+    @property
+    def given_back(self) -> bool:
+        return self.again_in is not None and self.reason is None
 
 
 class LostJob(Exception):

@@ -49,6 +49,7 @@ class Worker:
         self._jobs, self._convert, self._bell = jobs, convert, bell
         self._slots, self._pace, self._metrics = slots, pace, metrics
         self._running: dict[UUID, tuple[Run, asyncio.Task[None]]] = {}
+        self._taking = asyncio.Lock()
         self._stopping = False
 
     async def run(self) -> None:
@@ -71,7 +72,8 @@ class Worker:
         """Takes nothing more; what does not end within `grace` seconds goes back into the queue."""
         self._stopping = True
         self._bell.ring()
-        tasks = [task for _, task in self._running.values()]
+        async with self._taking:  # what is being taken at this moment is given back too
+            tasks = [task for _, task in self._running.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
             for task in late:
@@ -84,11 +86,12 @@ class Worker:
         if free <= 0:
             return
         mine = [run.number for run, _ in self._running.values()]
-        for run in await self._jobs.take(self.id, free, timedelta(seconds=self._pace.silent), mine):
-            task = asyncio.create_task(self._convert(run), name=f"job {run.job.id}")
-            self._running[run.id] = run, task
-            self._metrics.running.inc()
-            task.add_done_callback(self._ended(run))
+        async with self._taking:
+            for run in await self._jobs.take(self.id, free, timedelta(seconds=self._pace.silent), mine):
+                task = asyncio.create_task(self._convert(run), name=f"job {run.job.id}")
+                self._running[run.id] = run, task
+                self._metrics.running.inc()
+                task.add_done_callback(self._ended(run))
 
     def _ended(self, run: Run) -> Callable[[asyncio.Task[None]], None]:
         def ended(task: asyncio.Task[None]) -> None:

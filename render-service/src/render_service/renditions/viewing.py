@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
-from artstore_core.errors import NotFound, StorageUnavailable, TypeNotAllowed
+from artstore_core.errors import ArtStoreError, FileDamaged, NotFound, StorageUnavailable, TypeNotAllowed
 from artstore_core.files import FileStatus
 from artstore_core.ids import new_id
 from artstore_kit.logs import get_logger
@@ -48,6 +48,12 @@ class Board(Protocol):
     async def viewed(self, view: UUID, file_id: UUID) -> Kept | None:
         """The tiles that a view leads to, while it is open."""
         ...
+
+    async def being_made(self, file_id: UUID) -> bool:
+        """Whether there will soon be more of the file than there is; not of one that is gone for readers."""
+        ...
+
+    async def is_open(self, view: UUID, file_id: UUID) -> bool: ...
 
     async def renew_view(self, view: UUID, file_id: UUID, account: str, expires_at: datetime) -> UUID:
         """The view that this account has of this file, open until then; `view` where it has none."""
@@ -112,24 +118,29 @@ class Viewing:
         return job
 
     async def convert(self, file_id: UUID) -> Job:
-        """For `POST /api/v1/render-jobs`. Raises NotFound, and TypeNotAllowed for a file that can have no previews."""
-        job = await self.wanted(await self.readable(file_id), Priority.ASKED)
-        if job is None:
+        """For `POST /api/v1/render-jobs`. Raises NotFound, TypeNotAllowed for a file that can have no previews, and
+        FileDamaged for one that has none and can get none now."""
+        source = await self.readable(file_id)
+        job = await self.wanted(source, Priority.ASKED)
+        if job is None and kind_of(source.content_type) is None:
             raise TypeNotAllowed("There are no previews of files of this type")
+        if job is None:
+            raise FileDamaged("The file is damaged: no previews can be made of it")
         return job
 
     async def kept(self, file_id: UUID, name: str) -> Kept:
-        """Raises NotFound."""
+        """Raises NotFound, and StorageUnavailable while it may be among what is being made."""
         found = await self.board.kept(file_id, name)
         if found is None:
-            raise NotFound("There is no such rendition")
+            raise await self._missing(file_id)
         return found
 
     async def viewed(self, segment: str, file_id: UUID) -> Kept:
-        """The tiles that the path leads to. Raises Unauthorized."""
-        found = await self.board.viewed(self.ways.view_of(segment, file_id), file_id)
+        """The tiles that the path leads to. Raises Unauthorized, NotFound, and StorageUnavailable while they are made."""
+        view = self.ways.view_of(segment, file_id)
+        found = await self.board.viewed(view, file_id)
         if found is None:
-            raise closed()
+            raise await self._missing(file_id) if await self.board.is_open(view, file_id) else closed()
         return found
 
     async def lost(self, kept: Kept) -> StorageUnavailable:
@@ -138,6 +149,11 @@ class Viewing:
             self.metrics.made_again.inc()
             _log.warning("a rendition is lost", file_id=str(kept.file_id), name=kept.rendition.name)
         return StorageUnavailable("The preview is lost and is being made again", retry_after=2)
+
+    async def _missing(self, file_id: UUID) -> ArtStoreError:
+        if await self.board.being_made(file_id):
+            return StorageUnavailable("The preview is being made", retry_after=2)
+        return NotFound("There is no such rendition")
 
     async def _look(self, file_id: UUID) -> tuple[Job | None, list[Rendition]]:
         job = await self.wanted(await self.readable(file_id))
