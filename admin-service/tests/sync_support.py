@@ -36,6 +36,7 @@ class Registry:
         self.store = Store(make_engine(database.url("artstore_admin"), application="test", pool_size=4))
         self.sessions = Sessions(sync_engine(database.url("artstore_admin"), "test"))
         self.figures = CollectorRegistry()
+        self.gauges = SyncGauges(self.figures)
         self.lists: dict[str, ElementLists] = {}
         self.syncs = self.make_syncs()
 
@@ -46,7 +47,7 @@ class Registry:
             lambda element: self.lists[element.storage_id],
             Journal(system_clock),
             system_clock,
-            SyncGauges(CollectorRegistry()),
+            self.gauges,
             full_every=timedelta(days=7),
         )
 

@@ -93,7 +93,7 @@ async def test_every_change_is_in_the_audit_log_and_holds_no_secret(people: Peop
     assert changed["details"]["changes"] == {"scopes": ["files:read", "files:write"], "status": "suspended"}
 
 
-async def test_secrets_that_expire_are_counted_and_listed(people: People, clock: MovedClock) -> None:
+async def test_secrets_that_expire_are_counted(people: People, clock: MovedClock) -> None:
     for name, days in (("soon", 10), ("later", 30), ("never", 0), ("first", 1)):
         await create(people, name, expires_in_days=days)
     suspended = await create(people, "suspended", expires_in_days=3)
@@ -104,7 +104,6 @@ async def test_secrets_that_expire_are_counted_and_listed(people: People, clock:
     await expiry.refresh()
     assert registry.get_sample_value("artstore_service_accounts_secrets_expiring") == 1
     assert registry.get_sample_value("artstore_service_accounts_secrets_expired") == 1
-    assert [account.name for account in await expiry.list()] == ["first", "soon"]
     clock.move(days=20)
     await expiry.refresh()
     assert registry.get_sample_value("artstore_service_accounts_secrets_expiring") == 1

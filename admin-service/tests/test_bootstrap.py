@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from admin_people import MovedClock, People
-from admin_service.bootstrap import Bootstrap
+from admin_people import USERS, MovedClock, People
+from admin_service.bootstrap import Bootstrap, BootstrapUnreadable
 from admin_support import GIVEN, Admin, run_bootstrap
-from pydantic import ValidationError
 
 
 async def audited(admin: Admin) -> list[tuple[str, str, str]]:
@@ -87,9 +86,32 @@ async def test_account_that_comes_again_does_not_bring_its_old_tokens(
     assert (await people.http.get("/api/v1/auth/me", headers=await people.bearer("client"))).status_code == 200
 
 
+async def test_admin_who_was_removed_does_not_come_back(people: People, tmp_path: Path) -> None:
+    """With the password that everybody knows who has ever seen the file."""
+    await people.create("anna", role="admin")
+    assert (await people.user("DELETE", await people.id_of("admin"))).status_code == 204
+    await run_bootstrap(people.store, GIVEN, tmp_path)
+    assert (await people.login()).status_code == 401
+    users = (await people.http.get(USERS, headers=await people.bearer())).json()["items"]
+    assert [user["username"] for user in users] == ["anna"]
+
+
 def test_unsafe_element_url_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "bootstrap.json"
     for url in ("http://127.0.0.1", "https://user@host", "https://host/path"):
         file.write_text(json.dumps({"storage_elements": [{"storage_id": "se-1", "url": url}]}))
-        with pytest.raises(ValidationError):
+        with pytest.raises(BootstrapUnreadable):
             Bootstrap.read(file)
+
+
+def test_what_is_wrong_with_the_file_is_said_and_not_what_stands_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "bootstrap.json"
+    given = copy.deepcopy(GIVEN)
+    given["admin"] = {"username": "admin", "pasword": "secret-1"}
+    given["service_accounts"][0] = {"client_id": "not one", "client_secret": "secret-2", "kind": "client"}
+    file.write_text(json.dumps(given))
+    with pytest.raises(BootstrapUnreadable) as refused:
+        Bootstrap.read(file)
+    assert "admin.password: Field required" in str(refused.value)
+    assert "service_accounts.0.client_id: " in str(refused.value)
+    assert "secret-" not in str(refused.value)

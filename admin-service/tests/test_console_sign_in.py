@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from admin_people import ADMIN_PASSWORD, PASSWORD, MovedClock, People
 from console_support import Browser, browser
+from sync_support import until
 
 VISIT = "artstore_visit"
 
@@ -38,7 +39,7 @@ async def test_what_is_wrong_with_a_sign_in_is_not_told(visitor: Browser) -> Non
         assert answer.status_code in (400, 401)
         assert VISIT not in answer.headers.get("set-cookie", "")
         if answer.status_code == 401:
-            texts.add(answer.text.replace(f'value="{name}"', ""))
+            texts.add(answer.text.replace(f'value="{name}"', "").replace(answer.headers["x-request-id"], ""))
     assert len(texts) == 1
 
 
@@ -61,6 +62,16 @@ async def test_a_form_counts_only_with_its_token_and_from_our_own_page(visitor: 
         "/admin/password", data={**fields, "csrf": token}, headers={"Sec-Fetch-Site": "same-origin"}
     )
     assert answer.status_code == 303
+
+
+async def test_a_form_of_a_stranger_is_in_the_audit_log(people: People, visitor: Browser) -> None:
+    await visitor.sign_in("admin", ADMIN_PASSWORD)
+    refused = await visitor.http.post("/admin/password", data={}, headers={"Origin": "https://evil.test"})
+    assert refused.status_code == 403
+    assert refused.headers["x-request-id"] in refused.text, "what an operator looks for in the logs"
+    await until(lambda: people.audit("access.denied"), 5)
+    [entry] = await people.audit("access.denied")
+    assert (entry["target"], entry["request_id"]) == ("POST /admin/password", refused.headers["x-request-id"])
 
 
 async def test_the_sign_in_form_too(visitor: Browser) -> None:
@@ -106,6 +117,25 @@ async def test_a_visit_that_is_left_alone_ends(visitor: Browser, clock: MovedClo
         await visitor.page("password")
     clock.move(minutes=31)
     assert (await visitor.get("password")).status_code == 303
+
+
+async def test_a_cookie_that_was_copied_opens_nothing_once_the_visit_was_left_alone(
+    people: People, visitor: Browser, clock: MovedClock
+) -> None:
+    """The session behind it lives for a day; by its cookie alone nobody may go on with it elsewhere."""
+    await visitor.sign_in("admin", ADMIN_PASSWORD)
+    stolen = visitor.http.cookies[VISIT]
+    clock.move(minutes=31)
+    assert (await visitor.get("password")).status_code == 303
+    assert (await people.refresh(stolen)).status_code == 401
+
+
+async def test_a_cookie_that_is_used_as_a_refresh_token_ends_the_visit(people: People, visitor: Browser) -> None:
+    await visitor.sign_in("admin", ADMIN_PASSWORD)
+    assert (await people.refresh(visitor.http.cookies[VISIT])).status_code == 401
+    assert (await visitor.get("password")).status_code == 303
+    [entry] = await people.audit("session.refresh_denied")
+    assert entry["details"]["reason"].startswith("a cookie of the console")
 
 
 async def test_whatever_ends_the_session_ends_the_visit(people: People, visitor: Browser) -> None:

@@ -7,6 +7,7 @@ import base64
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from admin_people import ADMIN_PASSWORD, People
 from admin_support import ISSUER, KEY
@@ -15,7 +16,10 @@ from artstore_testing.postgres import Database
 NEW = "a password nobody had before"
 
 
-async def command(database: Database, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+async def command(
+    database: Database, *arguments: str, typed: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
+    """`more`: settings."""
     settings = {
         "AM_DATABASE_URL": database.url("artstore_admin"),
         "AM_ISSUER": ISSUER,
@@ -24,7 +28,7 @@ async def command(database: Database, *arguments: str, typed: str = "") -> subpr
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "admin_service", *arguments],
-        env=os.environ | settings,
+        env=os.environ | settings | more,
         input=typed,
         capture_output=True,
         text=True,
@@ -71,3 +75,22 @@ async def test_what_cannot_be_done_is_said_and_fails(people: People, migrated: D
     assert missing.returncode == 1
     assert "Traceback" not in missing.stderr
     assert (await people.login()).status_code == 200
+
+
+async def test_bootstrap_file_that_cannot_be_read_is_said_without_its_secrets(
+    people: People,  # noqa: ARG001 - after it the roles may log in
+    migrated: Database,
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "bootstrap.json"
+    file.write_text('{"admin": {"username": "admin", "pasword": "secret"}}')
+    done = await command(migrated, "bootstrap", AM_BOOTSTRAP_FILE=str(file))
+    assert done.returncode == 1
+    assert done.stderr == "admin.password: Field required; admin.pasword: Extra inputs are not permitted\n"
+    missing = await command(migrated, "bootstrap", AM_BOOTSTRAP_FILE=str(tmp_path / "nowhere"))
+    assert (missing.returncode, "Traceback" in missing.stderr) == (1, False)
+
+
+async def test_command_without_a_database_says_so(migrated: Database) -> None:
+    done = await command(migrated, "rotate-keys", AM_DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert (done.returncode, done.stderr) == (1, "The database cannot be reached now\n")

@@ -215,6 +215,27 @@ async def test_nobody_there_and_no_such_name(
     assert await ask("https://nowhere.test", authority, unknown) == NO_NAME
 
 
+async def test_a_deadline_in_the_handshake_leaves_no_connection(authority: Authority, resolver: SystemResolver) -> None:
+    client = pinned_client(Networks(["127.0.0.0/8"]), authority.context, resolver, max_connections=8, keep_seconds=0)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        begun.set()
+        await reader.read()  # to its end
+        ended.set()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with asyncio.timeout(30), client:
+        asking = asyncio.create_task(client.get(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        await begun.wait()
+        asking.cancel()
+        await asyncio.wait({asking})
+        await ended.wait()
+    server.close()
+
+
 async def test_more_than_may_wait_are_refused(
     authority: Authority, certificate: Pair, resolver: SystemResolver
 ) -> None:

@@ -64,6 +64,31 @@ def test_key_that_signed_and_was_withdrawn_did_end_the_one_before() -> None:
     assert lives.all[2].retires_at == START + RETIRING
 
 
+async def test_first_key_of_a_clock_that_was_ahead_keeps_nobody_out(bench: Bench) -> None:
+    """Without a key that signs nobody gets a token, not even to ask for another key."""
+    bench.now = START + timedelta(days=400)
+    await bench.rotation().keep_up()
+    [ahead] = await bench.keys()
+    bench.now = START
+    await bench.rotation().keep_up()
+    states = await bench.states()
+    assert (states.pop(ahead.kid), list(states.values())) == (NEXT, [ACTIVE])
+    await bench.rotation().keep_up()
+    assert len(await bench.keys()) == 2
+    bench.now += MONTH
+    for _ in range(3):
+        await bench.rotation().keep_up()
+    assert list((await bench.states()).values()) == [NEXT, NEXT, ACTIVE]
+
+
+async def test_key_of_another_replica_whose_clock_is_a_little_ahead_is_waited_for(bench: Bench) -> None:
+    bench.now += MOMENT * 30
+    await bench.rotation().keep_up()
+    bench.now = START
+    await bench.rotation().keep_up()
+    assert list((await bench.states()).values()) == [NEXT]
+
+
 async def test_life_from_publication_to_erasure(bench: Bench) -> None:
     rotation = bench.rotation()
     await rotation.keep_up()

@@ -266,6 +266,24 @@ async def test_old_history_goes(registry: Registry) -> None:
     assert len(await registry.history(element.storage_id)) == 1000
 
 
+async def test_many_syncs_make_no_walk_due(registry: Registry) -> None:
+    """An element where something happens all the time is followed every five minutes: 2,000 times between two walks."""
+    element, _ = await followed(registry, 1)
+    await registry.run(
+        "UPDATE syncs SET started_at = started_at - interval '3 days', ended_at = ended_at - interval '3 days'"
+    )
+    await registry.run(
+        "INSERT INTO syncs (id, storage_id, kind, reason, status, requested_by, started_at, updated_at)"
+        " SELECT gen_random_uuid(), $1, 'changes', 'schedule', 'succeeded', 'system', now() - interval '1 day', now()"
+        " FROM generate_series(1, 1005)",
+        element.storage_id,
+    )
+    assert [(await registry.sync(element.storage_id)).kind for _ in range(3)] == [SyncKind.CHANGES] * 3
+    assert len(await registry.run("SELECT FROM syncs")) == 1001
+    await registry.run("UPDATE syncs SET ended_at = ended_at - interval '5 days' WHERE kind = 'full'")
+    assert (await registry.sync(element.storage_id)).kind is SyncKind.FULL
+
+
 async def test_long_answers_are_asked_for_in_smaller_pages(registry: Registry) -> None:
     element, _ = await followed(registry, 40)
     await registry.run("DELETE FROM files")

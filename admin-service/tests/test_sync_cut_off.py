@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pytest
 from admin_service.registry.syncs import SyncRows, SyncSession, SyncStatus
+from artstore_core.errors import AdminUnavailable
 from artstore_core.ids import new_id
 from artstore_testing.postgres import Database
 from sync_elements import FakeElement, new_file
@@ -131,3 +132,43 @@ async def test_first_sync_may_be_cut_off_at_any_step(registry: Registry) -> None
         await is_right(registry, element)
         step += 1
     assert step > 15
+
+
+class LostSession(CutSession):
+    """The database goes away for it alone, once it has begun."""
+
+    def __init__(self, session: SyncSession) -> None:
+        super().__init__(session, self._lose)
+        self._begun = False
+        self.close = self._close
+
+    def _lose(self) -> None:
+        if self._begun:
+            raise AdminUnavailable("The database cannot be reached now")
+        self._begun = True
+
+    async def _close(self) -> None:
+        await self._session.close()
+        raise AdminUnavailable("The database cannot be reached now")
+
+
+class LostSessions:
+    def __init__(self, registry: Registry) -> None:
+        self._sessions = registry.sessions
+
+    async def open(self, storage_id: str, *, wait: bool) -> SyncSession | None:
+        session = await self._sessions.open(storage_id, wait=wait)
+        return None if session is None else LostSession(session)
+
+
+async def test_sync_whose_connection_is_lost_is_counted_as_over(registry: Registry) -> None:
+    element, _ = await made(registry, 3)
+    registry.syncs = registry.make_syncs(LostSessions(registry))
+    with pytest.raises(AdminUnavailable):
+        await registry.sync(element.storage_id)
+    assert registry.figures.get_sample_value("artstore_syncs_running") == 0
+    labels = {"storage_id": element.storage_id, "kind": "changes", "status": "interrupted"}
+    assert registry.figures.get_sample_value("artstore_syncs_total", labels) == 1
+    assert (await registry.history(element.storage_id))[0].status is SyncStatus.INTERRUPTED
+    registry.syncs = registry.make_syncs()
+    await is_right(registry, element)

@@ -11,7 +11,6 @@ from artstore_kit.server import serve
 from artstore_postgres.engine import make_engine
 from artstore_postgres.schema import wait_arguments, wait_for_schema
 
-from admin_service.audit.log import Actor
 from admin_service.bootstrap import Bootstrap, bootstrap
 from admin_service.config import BootstrapSettings, MigrationSettings, SchemaSettings, Settings
 from admin_service.db.engine import Database
@@ -21,9 +20,14 @@ from admin_service.identity.keys import KeyVault
 from admin_service.identity.rotation import KeyLife, KeyRotation
 from admin_service.identity.secrets import Argon2Hasher
 from admin_service.main import SERVICE, build, key_timetable, key_vault, rebuilding
-from admin_service.operators import reset_password_arguments, run_reset_password, run_unlock, unlock_arguments
-
-COMMAND_LINE = Actor("command-line")
+from admin_service.operators import (
+    COMMAND_LINE,
+    carried_out,
+    reset_password_arguments,
+    run_reset_password,
+    run_unlock,
+    unlock_arguments,
+)
 
 
 def run_serve() -> None:
@@ -45,17 +49,19 @@ def run_wait_for_schema(*, seconds: float, only_database: bool) -> None:
 
 def run_bootstrap() -> None:
     settings = prepare(BootstrapSettings, SERVICE)
-    wanted = Bootstrap.read(settings.bootstrap_file)
 
     async def run() -> None:
+        wanted = Bootstrap.read(settings.bootstrap_file)
         url = settings.database_url.get_secret_value()
         database = Database(make_engine(url, application=f"{SERVICE.name} bootstrap", pool_size=1))
-        async with database.transaction() as rows:
-            vault = KeyVault(settings.key_encryption_bytes)
-            await bootstrap(rows, wanted, vault=vault, hasher=Argon2Hasher(), clock=system_clock)
-        await database.close()
+        try:
+            async with database.transaction() as rows:
+                vault = KeyVault(settings.key_encryption_bytes)
+                await bootstrap(rows, wanted, vault=vault, hasher=Argon2Hasher(), clock=system_clock)
+        finally:
+            await database.close()
 
-    asyncio.run(run())
+    carried_out(run())
 
 
 def run_rotate_keys(*, immediate: bool) -> None:
@@ -70,7 +76,7 @@ def run_rotate_keys(*, immediate: bool) -> None:
         finally:
             await database.close()
 
-    life = asyncio.run(run())
+    life = carried_out(run())
     print(f"{life.key.kid} {life.status} from {life.key.active_from.isoformat()}")
 
 

@@ -1,7 +1,8 @@
 """The first start: the first admin, the services' own accounts, the storage elements, from one file (requirement I11).
 
 Idempotent: what is there stays as it is, save that a service account's secret and scopes and an element's url follow
-the file.
+the file. The admin is made only while there are no users: one that was removed since must not come back with a password
+that everybody knows who has seen the file.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated
 from artstore_core.elements import StorageId
 from artstore_core.ids import new_id
 from artstore_core.scopes import AccountKind, Scope
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from admin_service.audit.changes import differences
 from admin_service.audit.log import SYSTEM, Journal
@@ -28,6 +29,10 @@ from admin_service.identity.users import Role
 from admin_service.registry.addresses import ElementUrl
 from admin_service.registry.elements import new_element
 from admin_service.store import Rows
+
+
+class BootstrapUnreadable(Exception):
+    """Which fields of the file are wrong, and why; never what stands in them."""
 
 
 class _Strict(BaseModel):
@@ -59,8 +64,15 @@ class Bootstrap(_Strict):
 
     @classmethod
     def read(cls, path: Path) -> Bootstrap:
-        """Raises pydantic's ValidationError, which names each wrong field."""
-        return cls.model_validate_json(path.read_bytes())
+        """Raises OSError, and BootstrapUnreadable."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            # Of pydantic's own text only where and why: it repeats what it read, and that may be a secret.
+            found = (
+                f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors(include_input=False)
+            )
+            raise BootstrapUnreadable("; ".join(found)) from None
 
 
 async def bootstrap(rows: Rows, wanted: Bootstrap, *, vault: KeyVault, hasher: SecretHasher, clock: Clock) -> None:

@@ -16,6 +16,7 @@ from artstore_core.errors import ArtStoreError, QuotaExceeded
 from artstore_core.scopes import INTERNAL_AUDIENCE, PUBLIC_AUDIENCE
 from artstore_kit.app import ServiceInfo, create_app
 from artstore_kit.calls import Calls, Dependency
+from artstore_kit.errors import Refused
 from artstore_kit.health import Check, Health
 from artstore_kit.metrics import new_registry
 from artstore_kit.outgoing import outgoing_client, tls_context
@@ -314,19 +315,25 @@ def build(settings: Settings, clock: Clock = system_clock) -> FastAPI:
         trusted_proxies=settings.trusted_proxies,
         refused=refused,
     )
-    app.mount(BASE, _console(settings, database, identity, upstreams, app.state.health, clock))
+    app.mount(BASE, _console(settings, database, identity, upstreams, app.state.health, clock, refused))
     return app
 
 
 def _console(
-    settings: Settings, database: Database, identity: Identity, upstreams: Upstreams, health: Health, clock: Clock
+    settings: Settings,
+    database: Database,
+    identity: Identity,
+    upstreams: Upstreams,
+    health: Health,
+    clock: Clock,
+    refused: Refused,
 ) -> FastAPI:
     assets, idle = own_assets(), timedelta(seconds=settings.console_idle_seconds)
     visits = Visits(database.transaction, identity.sessions, identity.issuer, clock, idle=idle)
     pages = Pages(assets, clock, SERVICE.version)
     doors = Doors(visits, upstreams, pages)
     shown = {name: _shown(value) for name, value in settings.model_dump(mode="json").items() if value is not None}
-    return console_app(Console(doors, pages, visits, database, clock, health, shown), assets)
+    return console_app(Console(doors, pages, visits, database, clock, health, shown), assets, refused)
 
 
 def _shown(setting: object) -> str:

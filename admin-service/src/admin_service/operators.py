@@ -1,18 +1,20 @@
-"""Commands for the operator who cannot sign in: `unlock` and `reset-password`."""
+"""Commands for the operator who cannot sign in, `unlock` and `reset-password`; and how every command says why it failed."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from artstore_core.errors import ArtStoreError
 from artstore_kit.commands import prepare
 from artstore_postgres.engine import make_engine
 
 from admin_service.audit.log import Actor, Journal
+from admin_service.bootstrap import BootstrapUnreadable
 from admin_service.config import Settings
 from admin_service.db.engine import Database
 from admin_service.identity.clock import system_clock
@@ -22,6 +24,8 @@ from admin_service.identity.users import AdminUsers
 from admin_service.main import SERVICE
 
 COMMAND_LINE = Actor("command-line")
+
+T = TypeVar("T")
 
 
 def run_unlock(*, username: str) -> None:
@@ -61,7 +65,6 @@ def _read(name: str) -> str:
 
 
 def _with_users(work: Callable[[AdminUsers], Awaitable[None]]) -> None:
-    """Exits with code 1 and a reason when it cannot be done."""
     settings = prepare(Settings, SERVICE)
 
     async def run() -> None:
@@ -72,9 +75,14 @@ def _with_users(work: Callable[[AdminUsers], Awaitable[None]]) -> None:
         finally:
             await database.close()
 
+    carried_out(run())
+
+
+def carried_out(command: Coroutine[Any, Any, T]) -> T:
+    """What it gives. Exits with code 1 and a reason when it cannot be done."""
     try:
-        asyncio.run(run())
-    except (ArtStoreError, OSError, UnicodeDecodeError) as error:
+        return asyncio.run(command)
+    except (ArtStoreError, BootstrapUnreadable, OSError, UnicodeDecodeError) as error:
         details = error.details if isinstance(error, ArtStoreError) else {}
         reasons = "".join(f"; {field} {reason}" for field, reason in details.items())
         sys.stderr.write(f"{error}{reasons}\n")

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 import httpcore
 import httpx
@@ -79,7 +79,8 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         failure: Exception = AddressRefused("no address that may be called")
         for address in await self._allowed(host, port):
             try:
-                return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                way = await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
+                return _BeforeTls(way)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -102,6 +103,35 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         except (OSError, UnicodeError) as error:
             raise NotResolved("no such name") from error
         return [address for address in addresses if self._networks.allow(address)][:ADDRESSES_AT_MOST]
+
+
+class _BeforeTls(httpcore.AsyncNetworkStream):
+    """A connection whose TLS handshake may be cancelled: httpcore closes it after an error alone, and would leave it to the
+    garbage collector when a deadline ends the call."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._stream.aclose()
+            raise
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from artstore_core.errors import ArtStoreError, MethodNotAllowed, NotFound
-from artstore_kit.errors import validation_failed
+from artstore_kit.errors import Refused, validation_failed
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
@@ -16,16 +16,17 @@ from admin_service.console.assets import OWN, VENDOR, Assets
 from admin_service.console.door import PASSWORD_PAGE, Doors, go
 from admin_service.console.pages import BASE, Pages, link
 from admin_service.console.parts import Console
-from admin_service.console.refusals import PasswordChangeNeeded, SignInNeeded, TokenNotTaken
+from admin_service.console.refusals import FormNotOurs, PasswordChangeNeeded, SignInNeeded, TokenNotTaken
 from admin_service.console.routes import ROUTERS
 
 
-def console_app(console: Console, assets: Assets) -> FastAPI:
+def console_app(console: Console, assets: Assets, refused: Refused) -> FastAPI:
+    """`refused` hears of forms that are not ours: what the API refuses, it tells of itself."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(assets.router())
     for router in ROUTERS:
         app.include_router(router(console))
-    _install_error_pages(app, console.doors, console.pages)
+    _install_error_pages(app, console.doors, console.pages, refused)
     return app
 
 
@@ -44,7 +45,7 @@ def own_assets() -> Assets:
     return Assets.of(OWN, VENDOR)
 
 
-def _install_error_pages(app: FastAPI, doors: Doors, pages: Pages) -> None:
+def _install_error_pages(app: FastAPI, doors: Doors, pages: Pages, refused: Refused) -> None:
     async def page(request: Request, error: ArtStoreError) -> Response:
         try:
             visitor = await doors.visitor(request)
@@ -62,6 +63,8 @@ def _install_error_pages(app: FastAPI, doors: Doors, pages: Pages) -> None:
             if await doors.visitor(request) is not None:
                 return await page(request, TokenNotTaken())  # to sign in would lead back here, again and again
             return go(request, _sign_in(request))
+        if isinstance(error, FormNotOurs):
+            refused(request, error)
         return await page(request, error)
 
     async def validation(request: Request, error: Exception) -> Response:

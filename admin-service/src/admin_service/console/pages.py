@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from artstore_core.scopes import Scope
+from artstore_kit.context import current_request_id
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -79,6 +80,7 @@ class Pages:
             "link": link,
             "now": self._clock(),
             "version": self._version,
+            "request_id": current_request_id(),
             "said": SAYINGS.get(said),
             "fragment": _wants_a_part(request),
         }

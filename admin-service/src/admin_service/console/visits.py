@@ -1,7 +1,7 @@
 """Who looks at the console: a cookie that stands for a session of `identity.sessions`.
 
 The cookie is that session's refresh token, never exchanged for another one: whatever ends the session (signing out, another
-password, suspension, the token used anywhere else) ends the visit with it. A visit that is idle for too long is over, too.
+password, suspension, the attempt to exchange it) ends the visit with it. A visit that is idle for too long is over, too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from admin_service.identity.users import AdminUser, UserRows, UserStatus
 
 SEEN_EVERY: Final = timedelta(minutes=1)
 """How exactly it is kept when a visitor was last seen: no page shall cost a write."""
+EXACTLY: Final = 10
+"""And to this part of the idle time, where that is short: who is there must not be taken for gone."""
 TOKENS_KEPT: Final = 1024
 TOKEN_SECONDS: Final = 60.0
 UPLOAD_SECONDS: Final = 300
@@ -65,14 +67,14 @@ class Visits:
         idle: timedelta,
     ) -> None:
         self._transactions, self._sessions, self._issuer = transactions, sessions, issuer
-        self._clock, self._idle = clock, idle
+        self._clock, self._idle, self._seen_every = clock, idle, min(SEEN_EVERY, idle / EXACTLY)
         self._tokens: MutableMapping[tuple[object, ...], str] = TTLCache(
             TOKENS_KEPT, TOKEN_SECONDS, timer=lambda: clock().timestamp()
         )
 
     async def begin(self, username: str, password: str, by: Actor) -> str:
         """The cookie of a new visit. Raises Unauthorized, RateLimited, AdminUnavailable."""
-        return (await self._sessions.login(username, password, by)).refresh_token
+        return (await self._sessions.login(username, password, by, for_console=True)).refresh_token
 
     async def end(self, cookie: str, by: Actor) -> None:
         await self._sessions.end(cookie, by)
@@ -109,7 +111,7 @@ class Visits:
         user = await rows.users.get(session.user_id)
         if user is None or user.status is not UserStatus.ACTIVE:
             return None
-        if seen + SEEN_EVERY <= now and not watching:
+        if seen + self._seen_every <= now and not watching:
             await rows.sessions.seen(key, now)
         return user, token.access_token_id
 

@@ -63,11 +63,6 @@ class AccountTable:
         count = select(func.count()).select_from(table).where(*wanted)
         return [_account(row) for row in rows], (await self._connection.execute(count)).scalar_one()
 
-    async def expiring(self, until: datetime, *, limit: int) -> Sequence[ServiceAccount]:
-        query = select(table).where(_ACTIVE, table.c.secret_expires_at <= until)
-        rows = await self._connection.execute(query.order_by(table.c.secret_expires_at, table.c.id).limit(limit))
-        return [_account(row) for row in rows]
-
     async def count_expiring(self, now: datetime, until: datetime) -> tuple[int, int]:
         expired = func.count().filter(table.c.secret_expires_at <= now)
         query = select(func.count() - expired, expired).where(_ACTIVE, table.c.secret_expires_at <= until)

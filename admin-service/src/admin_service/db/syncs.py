@@ -14,7 +14,7 @@ import asyncpg
 from artstore_core.errors import AdminUnavailable, NotFound
 from artstore_core.ids import new_id
 from artstore_postgres.engine import Postgres, driver_error, make_engine
-from sqlalchemy import Row, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -60,10 +60,10 @@ class HistoryTable:
         self._connection = connection
 
     async def running(self, storage_id: str) -> Sync | None:
-        return await self._newest(storage_id, SyncStatus.RUNNING)
-
-    async def latest(self, storage_id: str) -> Sync | None:
-        return await self._newest(storage_id)
+        running = select(table).where(table.c.storage_id == storage_id, table.c.status == SyncStatus.RUNNING)
+        newest = running.order_by(table.c.started_at.desc(), table.c.id.desc()).limit(1)
+        row = (await self._connection.execute(newest)).one_or_none()
+        return _sync(row) if row else None
 
     async def page(self, storage_id: str, *, limit: int, offset: int) -> tuple[Sequence[Sync], int]:
         of_element = table.c.storage_id == storage_id
@@ -74,14 +74,6 @@ class HistoryTable:
 
     async def interrupt(self, sync_id: UUID) -> None:
         await _interrupt(self._connection, table.c.id == sync_id)
-
-    async def _newest(self, storage_id: str, status: SyncStatus | None = None) -> Sync | None:
-        query = select(table).where(table.c.storage_id == storage_id)
-        if status is not None:
-            query = query.where(table.c.status == status)
-        newest = query.order_by(table.c.started_at.desc(), table.c.id.desc()).limit(1)
-        row = (await self._connection.execute(newest)).one_or_none()
-        return _sync(row) if row else None
 
 
 class SessionRows:
@@ -98,11 +90,7 @@ class SessionRows:
         return await has_files(self._connection, self._storage_id)
 
     async def last_full(self) -> datetime | None:
-        query = select(func.max(table.c.ended_at)).where(
-            table.c.storage_id == self._storage_id,
-            table.c.kind == SyncKind.FULL,
-            table.c.status == SyncStatus.SUCCEEDED,
-        )
+        query = select(func.max(table.c.ended_at)).where(*self._full)
         found: datetime | None = (await self._connection.execute(query)).scalar_one()
         return found
 
@@ -111,7 +99,10 @@ class SessionRows:
         await _interrupt(self._connection, mine)
         newest = select(table.c.id).where(mine).order_by(table.c.started_at.desc(), table.c.id.desc())
         old = newest.offset(HISTORY - 1).subquery()
-        await self._connection.execute(delete(table).where(table.c.id.in_(select(old.c.id))))
+        # The last walk tells when the next one is due, however many syncs came since.
+        walk = select(table.c.id).where(*self._full).order_by(table.c.ended_at.desc()).limit(1).scalar_subquery()
+        gone = table.c.id.in_(select(old.c.id)), table.c.id.is_distinct_from(walk)
+        await self._connection.execute(delete(table).where(*gone))
         row = await self._connection.execute(
             insert(table)
             .values(
@@ -171,6 +162,12 @@ class SessionRows:
         if row is None:
             raise _removed()
         return _sync(row)
+
+    @property
+    def _full(self) -> tuple[ColumnElement[bool], ...]:
+        """Walks of all the element's files that came to their end."""
+        of_element = table.c.storage_id == self._storage_id
+        return of_element, table.c.kind == SyncKind.FULL, table.c.status == SyncStatus.SUCCEEDED
 
     @property
     def _sync(self) -> Sync:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from artstore_core.ids import new_id
-from sqlalchemy import Row, delete, func, select, text, update
+from sqlalchemy import Row, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,7 +28,9 @@ class UserTable:
         self._connection = connection
 
     async def add_first(self, username: str, password_hash: str, now: datetime) -> bool:
-        """Adds an admin unless the name is taken; True when it was added."""
+        await self.one_at_a_time()
+        if (await self._connection.execute(select(exists(select(table.c.id))))).scalar_one():
+            return False
         first = AdminUser(
             id=new_id(),
             username=username,

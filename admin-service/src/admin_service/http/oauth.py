@@ -19,6 +19,7 @@ from admin_service.audit.log import Actor
 from admin_service.http.caller import actor_of
 from admin_service.http.oauth_forms import (
     NO_STORE,
+    TOLD_OF_BASIC,
     OAuthError,
     UnreadableCredentials,
     described_form,
@@ -101,6 +102,7 @@ def router(
 ) -> APIRouter:
     """`refused` hears of requests without readable credentials; of all others the use cases keep entries themselves."""
     routes = APIRouter(tags=["oauth"])
+    by_clients: dict[str, Any] = {"dependencies": TOLD_OF_BASIC, "responses": _ERRORS}
     metadata = server_metadata(issuer)
 
     async def answered(request: Request, answer: Callable[[dict[str, str], Actor], Awaitable[Response]]) -> Response:
@@ -111,7 +113,7 @@ def router(
                 refused(request, Unauthorized(str(error.description)))
             return oauth_error(error)
 
-    @routes.post(TOKEN_PATH, response_model=TokenAnswer, responses=_ERRORS, openapi_extra=_TOKEN_FORM)
+    @routes.post(TOKEN_PATH, response_model=TokenAnswer, openapi_extra=_TOKEN_FORM, **by_clients)
     async def issue_token(request: Request) -> Response:
         """An access token by client credentials. Credentials by HTTP Basic, or in the form."""
 
@@ -127,7 +129,7 @@ def router(
 
         return await answered(request, answer)
 
-    @routes.post(INTROSPECTION_PATH, response_model=Introspection, responses=_ERRORS, openapi_extra=_INSPECTION_FORM)
+    @routes.post(INTROSPECTION_PATH, response_model=Introspection, openapi_extra=_INSPECTION_FORM, **by_clients)
     async def introspect_token(request: Request) -> Response:
         """Whether a token counts now, and what it says. Any account may ask."""
 
@@ -137,7 +139,7 @@ def router(
 
         return await answered(request, answer)
 
-    @routes.post(REVOCATION_PATH, responses=_ERRORS, openapi_extra=_INSPECTION_FORM)
+    @routes.post(REVOCATION_PATH, response_class=Response, openapi_extra=_INSPECTION_FORM, **by_clients)
     async def revoke_token(request: Request) -> Response:
         """Ends an access token of this client's own (of anybody's with `admin:write`), or a refresh token's session.
 

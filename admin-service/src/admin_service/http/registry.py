@@ -26,7 +26,7 @@ _FILES: Final = {
     "type": "array",
     "minItems": 1,
     "maxItems": MAX_TOGETHER,
-    "items": {"$ref": "#/components/schemas/RegisteredFile"},
+    "items": {"$ref": "#/components/schemas/RegisteredFile-Input"},
 }
 
 

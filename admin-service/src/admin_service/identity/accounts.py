@@ -94,10 +94,6 @@ class AccountRows(Protocol):
         secret_expires_until: datetime | None = None,
     ) -> tuple[Sequence[ServiceAccount], int]: ...
 
-    async def expiring(self, until: datetime, *, limit: int) -> Sequence[ServiceAccount]:
-        """Active accounts whose secret expires, or has expired, by then; the first to expire first."""
-        ...
-
     async def count_expiring(self, now: datetime, until: datetime) -> tuple[int, int]:
         """Active accounts whose secret (expires between the two, has expired by `now`)."""
         ...

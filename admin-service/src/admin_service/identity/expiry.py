@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Protocol
@@ -12,11 +12,10 @@ from artstore_core.errors import AdminUnavailable
 from artstore_kit.logs import get_logger
 from prometheus_client import CollectorRegistry, Gauge
 
-from admin_service.identity.accounts import AccountRows, ServiceAccount
+from admin_service.identity.accounts import AccountRows
 from admin_service.identity.clock import Clock
 
 WARN_BEFORE = timedelta(days=14)
-LISTED_AT_MOST = 100
 
 _log = get_logger(__name__)
 
@@ -64,8 +63,3 @@ class SecretExpiry:
             soon, over = await rows.accounts.count_expiring(now, now + WARN_BEFORE)
         self._soon.set(soon)
         self._over.set(over)
-
-    async def list(self, *, limit: int = LISTED_AT_MOST) -> Sequence[ServiceAccount]:
-        """Those that the gauges count; the first to expire first."""
-        async with self._transactions() as rows:
-            return await rows.accounts.expiring(self._clock() + WARN_BEFORE, limit=limit)

@@ -60,11 +60,12 @@ class Lives:
 
     @property
     def next(self) -> KeyLife | None:
-        return self._first(KeyStatus.NEXT)
+        """The first of those that will sign."""
+        return next((life for life in reversed(self.all) if life.status is KeyStatus.NEXT), None)
 
     @property
     def active(self) -> KeyLife | None:
-        return self._first(KeyStatus.ACTIVE)
+        return next((life for life in self.all if life.status is KeyStatus.ACTIVE), None)
 
     def of(self, kid: str) -> KeyLife | None:
         return next((life for life in self.all if life.key.kid == kid), None)
@@ -76,9 +77,6 @@ class Lives:
         """Those whose last token has expired."""
         retiring = (life for life in self.all if life.status is KeyStatus.RETIRING)
         return [life for life in retiring if life.retires_at is not None and life.retires_at <= now]
-
-    def _first(self, status: KeyStatus) -> KeyLife | None:
-        return next((life for life in self.all if life.status is status), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +112,11 @@ class Timetable:
         return KeyLife(key, KeyStatus.RETIRING, retires_at)
 
     def due(self, lives: Lives, now: datetime) -> bool:
-        """Whether it is time for another key. Without any key it is, whatever `every` says."""
-        if lives.next is not None:
+        """Whether it is time for another key. Without any key it is, whatever `every` says.
+
+        A key that is to sign later than one that is published now would, a clock dated that was ahead: nobody waits for it.
+        """
+        if lives.next is not None and lives.next.key.active_from <= now + self.publish:
             return False
         active = lives.active
         if active is None:

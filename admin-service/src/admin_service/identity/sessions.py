@@ -64,7 +64,7 @@ class RefreshToken:
     issued_at: datetime
     used_at: datetime | None = None
     seen_at: datetime | None = None
-    """When the console last had it as a cookie, to the minute."""
+    """When the console last had it as a cookie, to the minute; None: it is none of the console's."""
 
 
 class SessionRows(Protocol):
@@ -148,7 +148,8 @@ class Sessions:
         self._lifetime = timedelta(seconds=lifetime_seconds)
         self._lookups = Slots(LOOKUPS_AT_ONCE, LOOKUPS_AT_MOST)
 
-    async def login(self, username: str, password: str, by: Actor) -> SignedIn:
+    async def login(self, username: str, password: str, by: Actor, *, for_console: bool = False) -> SignedIn:
+        """`for_console`: the refresh token is a cookie, and `refresh` takes it from nobody."""
         async with self._passwords.slot():
             checked = await self._passwords.user(username, password, by)
             async with self._transactions() as rows:
@@ -157,7 +158,7 @@ class Sessions:
                 await rows.users.save(replace(user, last_login_at=now))
                 session = Session(new_id(), user.id, created_at=now, expires_at=now + self._lifetime)
                 await rows.sessions.add(session)
-                granted = await self._grant(rows, user, session, now)
+                granted = await self._grant(rows, user, session, now, seen_at=now if for_console else None)
                 await rows.sessions.remove_old(now - KEPT_AFTER)
                 await self._journal.done(rows.audit, _as(user, by), "sign_in.done", user.username)
         return await self._signed(granted)
@@ -177,7 +178,7 @@ class Sessions:
             found = await self._locked(rows, token_hash(refresh_token))
             if found is None:
                 return False
-            user, session = found
+            user, session, _ = found
             ended = await rows.sessions.revoke(session.id, self._clock(), because)
             if ended:
                 who = by if by.subject.startswith("sa:") else _as(user, by)
@@ -216,11 +217,12 @@ class Sessions:
         found = await self._locked(rows, token)
         if found is None:
             return None
-        user, session = found
+        user, session, refresh_token = found
         now = self._clock()
-        if not await rows.sessions.use(token, now):
-            if await rows.sessions.revoke(session.id, now, "a refresh token was used twice"):
-                reason = {"reason": "a refresh token was used twice; the session has ended"}
+        copied = await self._copied(rows, refresh_token, now)
+        if copied is not None:
+            if await rows.sessions.revoke(session.id, now, copied):
+                reason = {"reason": f"{copied}; the session has ended"}
                 entry = self._journal.entry(by, "session.refresh_denied", Outcome.DENIED, user.username, reason)
                 await rows.audit.add([entry])
             return None
@@ -228,18 +230,29 @@ class Sessions:
             return None
         return await self._grant(rows, user, session, now)
 
-    async def _locked(self, rows: Rows, token: bytes) -> tuple[AdminUser, Session] | None:
+    async def _copied(self, rows: Rows, token: RefreshToken, now: datetime) -> str | None:
+        """Uses the token. What gives it away as somebody's copy, if anything does."""
+        if token.seen_at is not None:
+            # The console ends a visit that is left alone. Its cookie must be worth no more elsewhere.
+            return "a cookie of the console was used as a refresh token"
+        return None if await rows.sessions.use(token.token_hash, now) else "a refresh token was used twice"
+
+    async def _locked(self, rows: Rows, token: bytes) -> tuple[AdminUser, Session, RefreshToken] | None:
+        """The refresh token as it was before the locks."""
         found = await rows.sessions.find(token)
         if found is None:
             return None
         user = await rows.users.get(found[0].user_id, lock=True)
         session = await rows.sessions.lock(found[0].id)
-        return (user, session) if user is not None and session is not None else None
+        return (user, session, found[1]) if user is not None and session is not None else None
 
-    async def _grant(self, rows: Rows, user: AdminUser, session: Session, now: datetime) -> _Granted:
+    async def _grant(
+        self, rows: Rows, user: AdminUser, session: Session, now: datetime, *, seen_at: datetime | None = None
+    ) -> _Granted:
         """The user's row is locked: whoever suspends it has done so before, or ends this token too."""
         stamp, token = self._issuer.stamp(user.tokens_not_before), secrets.token_urlsafe(REFRESH_TOKEN_BYTES)
-        await rows.sessions.add_token(RefreshToken(token_hash(token), session.id, stamp.token_id, issued_at=now))
+        kept = RefreshToken(token_hash(token), session.id, stamp.token_id, issued_at=now, seen_at=seen_at)
+        await rows.sessions.add_token(kept)
         return _Granted(user, stamp, token)
 
     async def _signed(self, granted: _Granted) -> SignedIn:

@@ -75,7 +75,7 @@ class UserRows(Protocol):
     """The table of users, within one transaction."""
 
     async def add_first(self, username: str, password_hash: str, now: datetime) -> bool:
-        """Adds an admin unless the name is taken; True when it was added."""
+        """Adds an admin while there is no user at all; True when it was added. Safe between replicas."""
         ...
 
     async def one_at_a_time(self) -> None:

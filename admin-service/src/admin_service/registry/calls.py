@@ -79,7 +79,7 @@ class JobState(BaseModel):
 
 
 class FileChange(BaseModel):
-    """What may change of a file. A field that is given replaces the old value whole; null clears it."""
+    """A field that is given replaces the old value whole; null clears it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

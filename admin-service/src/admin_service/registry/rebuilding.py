@@ -12,7 +12,7 @@ from artstore_core.errors import ArtStoreError
 
 from admin_service.audit.log import Actor
 from admin_service.registry.elements import ElementRows, get_element
-from admin_service.registry.sync import HistoryOf, Syncs, Wanted
+from admin_service.registry.sync import AT_ONCE, HistoryOf, Syncs, Wanted
 from admin_service.registry.syncs import Sync, SyncReason, SyncStatus
 
 TELL_SECONDS: Final = 2.0
@@ -34,6 +34,8 @@ class Rebuilding:
     ) -> None:
         self._elements, self._history, self._syncs, self._say = elements, history, syncs, say
         self._tell_seconds = tell_seconds
+        # A sync that waits for its turn has a connection as well: with many elements there would be none for the last.
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, only: str | None, *, reset: bool, by: Actor) -> bool:
         """Whether all went well. `reset`: what the registry has of these elements is removed first."""
@@ -62,9 +64,10 @@ class Rebuilding:
 
     async def _one(self, storage_id: str, wanted: Wanted) -> Sync | None:
         try:
-            begun = await self._syncs.begin(storage_id, wanted, wait=True)
-            assert begun.task is not None
-            sync = await begun.task
+            async with self._at_once:
+                begun = await self._syncs.begin(storage_id, wanted, wait=True)
+                assert begun.task is not None
+                sync = await begun.task
         except ArtStoreError as error:
             self._say(f"{storage_id}: {error.message}")
             return None

@@ -176,10 +176,13 @@ class Syncs:
             _tell(ended)
             return ended
         finally:
-            await run.session.close()
-            self._observer.ended(storage_id, run.kind, ended, monotonic() - started)
-            if ended is None:
-                await self._interrupted(sync)
+            try:
+                await run.session.close()
+            finally:
+                # Also where the session's connection is lost: nobody else would ever count this sync as over.
+                self._observer.ended(storage_id, run.kind, ended, monotonic() - started)
+                if ended is None:
+                    await self._interrupted(sync)
 
     async def _tried(self, run: Run, wanted: Wanted) -> str | None:
         """Why it failed, in words for an operator."""
