@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from artstore_gateway.elements import _NOT_FROM_ELEMENTS
+from artstore_gateway.elements import _NOT_FOR_ELEMENTS, _NOT_FROM_ELEMENTS, TRACE_BEFORE
 from artstore_gateway.errors import REPLIES, local_reply_config
 from artstore_gateway.routes import ROUTES, Access, Resource, Route, Service
 from artstore_gateway.virtual_host import _CORS_METHODS, _CORS_REQUEST_HEADERS, _CORS_RESPONSE_HEADERS, path_pattern
@@ -43,7 +43,9 @@ def routes() -> dict[str, Any]:
             "requestHeaders": _CORS_REQUEST_HEADERS.split(", "),
             "responseHeaders": _CORS_RESPONSE_HEADERS.split(", "),
         },
+        "notForElements": list(_NOT_FOR_ELEMENTS),
         "notFromElements": list(_NOT_FROM_ELEMENTS),
+        "traceBefore": TRACE_BEFORE,
     }
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import helm_python
 import pytest
 from admin_service import config as admin
-from chart_renders import Pod, rendered, sets
+from chart_renders import Pod, load_set, render, rendered, sets
 from ingester_service import config as ingester
 from pydantic_settings import BaseSettings
 from query_service import config as query
-from render_service import config as render
+from render_service import config as rendering
 
 LISTENING: dict[str, tuple[type[BaseSettings], ...]] = {
     "AM": (admin.Settings, admin.MigrationSettings, admin.BootstrapSettings),
     "IG": (ingester.Settings,),
     "QM": (query.Settings, query.MigrationSettings),
-    "RS": (render.Settings, render.MigrationSettings),
+    "RS": (rendering.Settings, rendering.MigrationSettings),
 }
 FOREIGN = ("OTEL_", "PG", "POSTGRES_", "ARTSTORE_")
 PORTS = {"admin": 8000, "ingester": 8020, "query": 8030, "render": 8040, "render-worker": 8040}
@@ -71,3 +72,18 @@ def test_every_setting_without_a_default_is_told(name: str) -> None:
         wanted = {field for field, about in LISTENING[prefix][0].model_fields.items() if about.is_required()}
         assert wanted <= told, f"{pod}: {sorted(wanted - told)}"
         assert container["ports"] == [{"name": "http", "containerPort": PORTS[component]}]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"admin": {"env": {"AM_ELEMENT_NETWORKS": "public"}}}, "env of admin: AM_ELEMENT_NETWORKS"),
+        ({"render": {"env": {"RS_WORK_DIR": "/tmp"}}}, "env of render-worker: RS_WORK_DIR"),
+        ({"renderWorker": {"env": {"RS_STORE": "s3"}}}, "env of render-worker: RS_STORE"),
+        ({"query": {"env": {"QM_CACHE_SECONDS": 5}}}, "got number, want string"),
+    ],
+)
+def test_a_variable_that_is_no_text_or_the_charts_own_is_refused_by_helm(values: dict[str, Any], told: str) -> None:
+    """A large number would come out as 2.592e+06, and a variable that stands there twice is refused by the API server."""
+    with pytest.raises(helm_python.HelmError, match=told):
+        render("artstore", {**load_set("artstore", "minimal")["values"], **values})

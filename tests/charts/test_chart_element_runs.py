@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from artstore_stack.tls import LocalCa
 from chart_pod import Docker, Node, probe
 from chart_renders import Rendered, load_set, render
+from storage_element.disk.filesystem import RealFileSystem
 
 pytestmark = pytest.mark.integration
 
@@ -72,3 +75,21 @@ def test_an_installation_serves_and_a_lost_volume_is_never_taken_for_a_new_one(
         assert probe(alive, port, ca.certificate, 30) == 200, node.log.read_text()
         assert probe(ready, port, ca.certificate, 2) == 503
         assert not marker.exists()
+
+
+def test_work_on_the_volume_waits_until_the_element_has_let_go_of_it(tmp_path: Path) -> None:
+    """Helm stops the element and makes the Job at once. A process here: the image has nothing to add to it."""
+    values = load_set("storage-element", "maintenance")["values"]
+    job = render("storage-element", values, {"name": "se-1", "revision": 3}).one("Job")
+    (waiting,) = job["spec"]["template"]["spec"]["initContainers"]
+    assert waiting["command"][0] == "python"
+    command = [sys.executable, *waiting["command"][1:], *waiting["args"]]
+    environment = {**os.environ, "SE_DATA_DIR": str(tmp_path)}
+    held = RealFileSystem().lock(tmp_path)
+    with subprocess.Popen(command, env=environment) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        os.close(held)
+        assert process.wait(30) == 0
+    nowhere = {**environment, "SE_DATA_DIR": str(tmp_path / "none")}  # for the command itself to tell
+    assert subprocess.run(command, env=nowhere, timeout=30, check=False).returncode == 0

@@ -22,11 +22,24 @@
 {{- .Values.gateway.patches.xdsName | default (printf "%s/%s/https" .Release.Namespace (include "artstore.gatewayName" .)) -}}
 {{- end -}}
 
+{{/* Names of the HTTPRoutes to elements, as JSON: `parts` of uploads, and files' `bytes` where downloads are redirected. */}}
+{{- define "artstore.elementRoutes" -}}
+{{- $parts := list -}}
+{{- $bytes := list -}}
+{{- if and .Values.gateway.enabled .Values.gateway.envoyGateway -}}
+{{- range .Values.elements -}}
+{{- if .route -}}
+{{- $parts = append $parts (printf "element-%s-parts" .id) -}}
+{{- if $.Values.gateway.patches.redirect }}{{ $bytes = append $bytes (printf "element-%s-bytes" .id) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- dict "parts" $parts "bytes" $bytes | toJson -}}
+{{- end -}}
+
 {{/* Whether the short cut of downloads is on: where no element has a route, nobody is told of any. */}}
 {{- define "artstore.redirects" -}}
-{{- if and .Values.gateway.enabled .Values.gateway.envoyGateway .Values.gateway.patches.redirect -}}
-{{- range .Values.elements }}{{ if .route }}true{{ end }}{{ end -}}
-{{- end -}}
+{{- if (include "artstore.elementRoutes" . | fromJson).bytes -}}true{{- end -}}
 {{- end -}}
 
 {{/* (root, name): the head of an HTTPRoute's spec */}}
@@ -59,4 +72,16 @@ metadata:
 {{- range .names }}
 - {group: gateway.networking.k8s.io, kind: HTTPRoute, name: {{ $name }}-{{ . }}}
 {{- end }}
+{{- end -}}
+
+{{/* Of a BackendTrafficPolicy: bytes of any length, with no buffering and no limit in time but for standing still. */}}
+{{- define "artstore.streaming" -}}
+connection: {bufferLimit: 1Mi}
+timeout:
+  tcp: {connectTimeout: 2s}
+  http:
+    requestTimeout: 0s
+    connectionIdleTimeout: 60s
+    # Said here, or the ClientTrafficPolicy's counts, which is for requests that send no file.
+    streamIdleTimeout: {{ .Values.gateway.limits.bytesIdleTimeout }}
 {{- end -}}

@@ -134,7 +134,7 @@ capabilities: {drop: [ALL]}
 {{- define "artstore.env" -}}
 {{- range $name, $value := . }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ $value | quote }}
 {{- end }}
 {{- end -}}
 

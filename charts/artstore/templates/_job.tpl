@@ -1,15 +1,14 @@
 {{/*
 A Job whose name follows from what it does, so that a changed one is another: Kubernetes lets no Job's pods be changed.
 Not a hook: a pre-install hook would run before a bundled database is there, and a post-install one would keep
-`helm install --wait` waiting for pods that wait for it. Takes a dict: root, component, spec (of the pod, YAML).
+`helm install --wait` waiting for pods that wait for it. Takes a dict: root, component, pod (the template of its pod's spec).
 */}}
 {{- define "artstore.job" -}}
-{{- $spec := include .pod . -}}
-{{- $labels := include "artstore.podLabels" . -}}
+{{- $template := include "artstore.jobTemplate" . -}}
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ include "artstore.fullname" .root }}-{{ .component }}-{{ printf "%s\n%s" $labels $spec | sha256sum | trunc 8 }}
+  name: {{ include "artstore.fullname" .root }}-{{ .component }}-{{ $template | sha256sum | trunc 8 }}
   labels:
     {{- include "artstore.labels" . | nindent 4 }}
 spec:
@@ -17,14 +16,19 @@ spec:
   backoffLimit: 30
   activeDeadlineSeconds: {{ .root.Values.jobs.deadlineSeconds }}
   template:
-    metadata:
-      labels:
-        {{- $labels | nindent 8 }}
-    spec:
-      restartPolicy: OnFailure
-      enableServiceLinks: false
-      {{- include "artstore.pullSecrets" .root | nindent 6 }}
-      {{- $spec | nindent 6 }}
+    {{- $template | nindent 4 }}
+{{- end -}}
+
+{{- define "artstore.jobTemplate" -}}
+metadata:
+  labels:
+    {{- include "artstore.podLabels" . | nindent 4 }}
+spec:
+  restartPolicy: OnFailure
+  enableServiceLinks: false
+  {{- include "artstore.pullSecrets" .root | nindent 2 }}
+  {{- include "artstore.nodes" .root.Values.pod | nindent 2 }}
+  {{- include .pod . | nindent 2 }}
 {{- end -}}
 
 {{/* One command of a service's image. (root, component, image, prefix, command, secret, keys, env, wait…) */}}

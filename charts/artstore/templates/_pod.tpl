@@ -64,20 +64,25 @@
     - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* (root, component, values): where a service's pods go */}}
-{{- define "artstore.placement" -}}
-{{- $pod := mergeOverwrite (deepCopy .root.Values.pod) (pick .values "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName") -}}
-{{- with $pod.nodeSelector }}
+{{/* (nodeSelector, tolerations, priorityClassName): what every pod needs to find a node, Jobs' and PostgreSQL's too */}}
+{{- define "artstore.nodes" -}}
+{{- with .nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $pod.tolerations }}
+{{- with .tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $pod.priorityClassName }}
+{{- with .priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- end -}}
+
+{{/* (root, component, values): where a service's pods go */}}
+{{- define "artstore.placement" -}}
+{{- $pod := mergeOverwrite (deepCopy .root.Values.pod) (pick .values "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName") -}}
+{{- include "artstore.nodes" $pod }}
 {{- if $pod.affinity }}
 affinity:
   {{- toYaml $pod.affinity | nindent 2 }}

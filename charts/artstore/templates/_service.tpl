@@ -58,28 +58,8 @@ spec:
           ports:
             - {name: http, containerPort: {{ .port }}}
           env:
-            - name: {{ .prefix }}_HOST
-              value: 0.0.0.0
-            - name: {{ .prefix }}_PORT
-              value: {{ .port | quote }}
-            - name: {{ .prefix }}_ISSUER
-              value: {{ include "artstore.issuer" .root | quote }}
-            # In the place of a preStop sleep: while others hear of it, each answer also ends its connection.
-            - name: {{ .prefix }}_DRAIN_SECONDS
-              value: {{ $pod.preStopSeconds | quote }}
-            - name: {{ .prefix }}_TRUSTED_PROXIES
-              value: {{ join "," .root.Values.trustedProxies | quote }}
-            {{- include "artstore.commonEnv" . | nindent 12 }}
-            {{- include "artstore.secretEnv" . | nindent 12 }}
-            {{- if include "artstore.hasCa" .root }}
-            - name: {{ .prefix }}_CA_FILE
-              value: /etc/artstore/ca/ca.crt
-            {{- end }}
-            {{- with .env }}
-            {{- . | nindent 12 }}
-            {{- end }}
-            {{- include "artstore.tracingEnv" .root | nindent 12 }}
-            {{- include "artstore.env" (mergeOverwrite (dict) (.sharedEnv | default dict) .values.env) | nindent 12 }}
+            {{- include "artstore.serviceEnv" . | nindent 12 }}
+            {{- include "artstore.moreEnv" . | nindent 12 }}
           startupProbe:
             httpGet: {path: /health/live, port: http}
             periodSeconds: 2
@@ -168,6 +148,42 @@ spec:
         name: cpu
         target: {type: Utilization, averageUtilization: {{ .values.autoscaling.cpu }}}
 {{- end }}
+{{- end -}}
+
+{{/* What the chart tells a service. */}}
+{{- define "artstore.serviceEnv" -}}
+- name: {{ .prefix }}_HOST
+  value: 0.0.0.0
+- name: {{ .prefix }}_PORT
+  value: {{ .port | quote }}
+- name: {{ .prefix }}_ISSUER
+  value: {{ include "artstore.issuer" .root | quote }}
+# In the place of a preStop sleep: while others hear of it, each answer also ends its connection.
+- name: {{ .prefix }}_DRAIN_SECONDS
+  value: {{ .root.Values.pod.preStopSeconds | quote }}
+- name: {{ .prefix }}_TRUSTED_PROXIES
+  value: {{ join "," .root.Values.trustedProxies | quote }}
+{{- include "artstore.commonEnv" . | nindent 0 }}
+{{- include "artstore.secretEnv" . | nindent 0 }}
+{{- if include "artstore.hasCa" .root }}
+- name: {{ .prefix }}_CA_FILE
+  value: /etc/artstore/ca/ca.crt
+{{- end }}
+{{- with .env }}
+{{- . | nindent 0 }}
+{{- end }}
+{{- include "artstore.tracingEnv" .root | nindent 0 }}
+{{- end -}}
+
+{{/* What the values add to it. Twice the same variable is refused by the API server, in words that name no value. */}}
+{{- define "artstore.moreEnv" -}}
+{{- $more := mergeOverwrite (dict) (.sharedEnv | default dict) .values.env -}}
+{{- range include "artstore.serviceEnv" . | fromYamlArray -}}
+{{- if hasKey $more .name -}}
+{{- fail (printf "env of %s: %s is set by the chart itself, from a value of its own" $.component .name) -}}
+{{- end -}}
+{{- end -}}
+{{- include "artstore.env" $more -}}
 {{- end -}}
 
 {{/* (root, prefix): settings of a service that checks other people's tokens */}}
