@@ -76,7 +76,10 @@ def contracts() -> dict[str, dict[str, Any]]:
 
 
 def merged(services: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What is reachable through the gateway and built, each method from the service that answers it."""
+    """What is reachable through the gateway and built, each method from the service that answers it.
+
+    Raises ValueError for a schema's name by which two services mean different things.
+    """
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {}
     security: dict[str, Any] = {}
@@ -86,7 +89,7 @@ def merged(services: dict[str, dict[str, Any]]) -> dict[str, Any]:
         if operation is None:
             continue
         paths.setdefault(path, {})[method] = operation
-        schemas |= document["components"].get("schemas", {})
+        _add(schemas, used(operation, document["components"]["schemas"]))
         security |= document["components"].get("securitySchemes", {})
     return {
         "openapi": "3.1.0",
@@ -96,7 +99,7 @@ def merged(services: dict[str, dict[str, Any]]) -> dict[str, Any]:
             "description": "One API, as clients see it through the gateway.",
         },
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": used(paths, schemas), "securitySchemes": security},
+        "components": {"schemas": dict(sorted(schemas.items())), "securitySchemes": security},
     }
 
 
@@ -107,17 +110,21 @@ def public_operations() -> list[tuple[str, str, str]]:
     for resource in ROUTES:
         for route in resource.routes:
             name = f"{Service(route.service).value}-service"
-            shape = _shape(resource.path)
             for path in built[name]:
-                if _shape(path) == shape:
+                if _fits(path, resource.path):
                     found += [(name, method.lower(), path) for method in route.methods]
     return found
 
 
-def used(paths: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """The schemas that the paths refer to, directly or through others."""
+def _add(schemas: dict[str, Any], more: dict[str, Any]) -> None:
+    if twofold := sorted(name for name, schema in more.items() if schemas.setdefault(name, schema) != schema):
+        raise ValueError(f"two services mean different things by {', '.join(twofold)}: one of them needs another name")
+
+
+def used(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schemas that an operation refers to, directly or through others."""
     wanted: set[str] = set()
-    waiting: list[Any] = [paths]
+    waiting: list[Any] = [operation]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
@@ -128,7 +135,13 @@ def used(paths: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
             waiting += node.values()
         elif isinstance(node, list):
             waiting += node
-    return {name: schemas[name] for name in sorted(wanted)}
+    return {name: schemas[name] for name in wanted}
+
+
+def _fits(path: str, public: str) -> bool:
+    """Whether a service's path is one that the gateway's table has; a last `/**` is everything below."""
+    shape = _shape(public)
+    return _shape(path).startswith(shape.removesuffix("**")) if shape.endswith("/**") else _shape(path) == shape
 
 
 def _shape(path: str) -> str:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 CONTENT = bytes(range(256)) * 4096
 OTHER_ELEMENT = "se-edit-1"
-_OF_THE_WAY = {"date", "server", "x-request-id", "referrer-policy", "connection"}
+_OF_THE_WAY = {"date", "server", "x-request-id", "referrer-policy", "connection", "vary"}
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 
 import pytest
+from alerting import promtool, run_promtool
 from exported_metrics import DOCUMENTS, documented_metrics, registered_metrics
 
 NAME = re.compile(r"artstore(_[a-z][a-z0-9]*)+")
@@ -38,9 +37,7 @@ def test_every_metric_says_what_it_is() -> None:
     assert [name for name, metric in REGISTERED.items() if not metric.help] == []
 
 
+@pytest.mark.skipif(promtool() is None, reason="promtool (package prometheus) is not there")
 def test_promtool_has_nothing_to_say() -> None:
-    if (promtool := shutil.which("promtool")) is None:
-        pytest.skip("promtool is not here")
-    text = "".join(metric.exposition for metric in REGISTERED.values())
-    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    checked = run_promtool("check", "metrics", given="".join(metric.exposition for metric in REGISTERED.values()))
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")

@@ -114,7 +114,8 @@ def promtool() -> Path | None:
     return beside if beside.exists() else None
 
 
-def run_promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_promtool(*arguments: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
+    """`given`: what it reads from its input."""
     program = promtool()
     assert program is not None
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([program, *arguments], input=given, capture_output=True, text=True, timeout=120, check=False)

@@ -16,7 +16,9 @@ from world import World
 ELEMENT: Final = "se-rw-1"
 REDIRECTED: Final = "gateway and element"
 # Of the connection and of the request, not of the file; a link's answer also asks browsers not to tell where they were.
-_OF_THE_WAY: Final = frozenset({"connection", "date", "keep-alive", "referrer-policy", "server", "x-request-id"})
+_OF_THE_WAY: Final = frozenset(
+    {"connection", "date", "keep-alive", "referrer-policy", "server", "vary", "x-request-id"}
+)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,12 @@ function watched(value, path, seen) {
   });
 }
 
-// Any JSON at all, which no definition describes.
-const open = { EnvoyPatchPolicy: /^\/spec\/jsonPatches\/\d+\/operation\/value\// };
+const open = {
+  // Any JSON at all, which no definition describes.
+  EnvoyPatchPolicy: /^\/spec\/jsonPatches\/\d+\/operation\/value\//,
+  // Envoy Gateway 1.8 has it, the newest package (2.0.0) does not yet.
+  BackendTrafficPolicy: /^\/spec\/timeout\/http\/streamIdleTimeout$/,
+};
 
 function* unseen(value, path, seen) {
   for (const [name, child] of Object.entries(value)) {
