@@ -279,8 +279,8 @@ async def test_element_that_is_removed_meanwhile_leaves_nothing(registry: Regist
 
     async def remove(name: str, number: int) -> None:
         if (name, number) == ("files", 2):
-            await registry.run("DELETE FROM files")
-            await registry.run("DELETE FROM storage_elements WHERE storage_id = $1", element.storage_id)
+            # At one instant: the page before this one may be being written.
+            await registry.run("DO $$ BEGIN LOCK TABLE files; DELETE FROM files; DELETE FROM storage_elements; END $$")
 
     for _ in range(20):
         await element.put(new_id(), new_file(1))

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MEBIBYTE = 1 << 20
 _KEPT = 1 << 16  # of each piece of a body
+_FIRST_PORT, _PORTS_OF_ALL = 12_000, 20_000
+_PORTS = (_FIRST_PORT + number % _PORTS_OF_ALL for number in count(os.getpid() * 1009))
 
 
 class Keys:
@@ -246,10 +250,17 @@ async def wait_for(condition: Callable[[], bool], what: str, seconds: float = 10
 
 
 def free_ports(number: int) -> list[int]:
-    """Distinct TCP ports of 127.0.0.1 that nobody listens on just now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    """Distinct TCP ports of 127.0.0.1 that nobody listens on just now.
+
+    Envoy is told of them before anybody listens there. So they are none of those that systems give to outgoing connections
+    (from 32768 on), and each process, pytest's workers above all, begins at another place.
+    """
+    return list(islice(filter(_is_free, _PORTS), number))
+
+
+def _is_free(port: int) -> bool:
     try:
-        return [opened.getsockname()[1] for opened in sockets]
-    finally:
-        for opened in sockets:
-            opened.close()
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
