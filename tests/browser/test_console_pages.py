@@ -131,9 +131,11 @@ def test_day_and_night_as_the_system_has_it_and_as_one_chose(visitors: Visitors)
     with visitors.window(look="dark") as visitor:
         visitor.open("sign-in")
         by_system = visitor.page.evaluate(colours)
-        visitor.page.get_by_role("button", name="Dark").click()
+        with visitor.page.expect_navigation():
+            visitor.page.get_by_role("button", name="Dark").click()
         visitor.colours("light")
         assert visitor.page.evaluate(colours) == by_system
-        visitor.page.get_by_role("button", name=re.compile("^Light")).click()
+        with visitor.page.expect_navigation():
+            visitor.page.get_by_role("button", name=re.compile("^Light")).click()
         visitor.colours("dark")
         assert visitor.page.evaluate(colours) != by_system

@@ -59,6 +59,7 @@ def test_without_postgresql(world: World) -> None:
         answer = world.search(query="x", mode="partial")
         assert answer.status_code == 503
         assert answer.headers["retry-after"]
+        within(LIST_SECONDS, lambda: world.upload(pdf("nowhere")).status_code == 503, "uploads are refused")
         refused = world.upload(pdf("nowhere"))
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ADMIN_UNAVAILABLE")
     recovers(world)
